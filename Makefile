@@ -1,0 +1,35 @@
+# Everything a person or a machine does with this repository. `make help` lists it.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint docs bench soak fuzz
+
+# Build output is outside the tree, so that clones share it. A target-dir of your own
+# (.cargo/config.toml or CARGO_TARGET_DIR) goes before.
+ifeq ($(wildcard .cargo/config.toml),)
+export CARGO_TARGET_DIR ?= $(or $(HOME),/tmp)/.cache/doorward/target
+endif
+TARGET_DIR = $$(cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 14
+
+demo: ## build, start a gateway and a target on loopback, show a check-out from request to revoke (DEMO=once ends after that)
+	@scripts/prerequisites demo
+	cargo build --release --locked
+	@exec "$(TARGET_DIR)/release/doorward" demo
+
+test: ## every test, with real ssh and sshd, on SQLite and on a PostgreSQL of its own
+	@scripts/prerequisites test
+	@scripts/with-postgres scripts/run-tests
+
+lint: ## format and clippy, warnings denied
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+
+docs: ## the crate's documentation, warnings denied
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+
+bench: ## the figures of docs/performance.md, release build, OpenSSH's sshd as the target
+	@scripts/prerequisites test
+	cargo bench --locked --bench sessions
