@@ -1,1 +1,20 @@
+//! What things are and what is allowed.
+//!
+//! Answers every question of policy as a function of values. Never does I/O, never reads
+//! a clock, never awaits, never sees a secret.
 
+pub mod audit;
+pub mod checkout;
+pub mod ids;
+pub mod name;
+pub mod permit;
+pub mod policy;
+pub mod principal;
+pub mod recording;
+pub mod refusal;
+pub mod session;
+pub mod target;
+pub mod text;
+pub mod ticket;
+pub mod time;
+pub mod user;

@@ -1,0 +1,263 @@
+//! The proof that policy said yes to one use of one check-out.
+//!
+//! Only `authorize` makes a permit. What needs permission takes one, so that forgetting
+//! the check does not compile.
+
+use std::collections::BTreeSet;
+
+use super::{
+    checkout::{Asked, Checkout, State},
+    ids::{AccountId, CheckoutId, Code, TargetId, UserId},
+    name::{AccountName, TargetName, UserName},
+    policy::Capability,
+    principal::{Principal, Role},
+    recording::RecordingMode,
+    refusal::Refusal,
+    target::{Account, Target},
+    time::{Span, Timestamp},
+};
+
+/// What a permit is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A session: the secret goes to the target and nowhere else.
+    Connect,
+    /// The person looks at the secret.
+    Reveal,
+}
+
+/// Proof that policy allowed this use. Only `authorize` makes one.
+#[must_use]
+#[derive(Debug)]
+pub struct Permit {
+    checkout: CheckoutId,
+    code: Code,
+    user: UserId,
+    user_name: UserName,
+    target: TargetId,
+    target_name: TargetName,
+    account: AccountId,
+    account_name: AccountName,
+    purpose: Purpose,
+    until: Timestamp,
+    session_limit: Option<Span>,
+    idle_limit: Option<Span>,
+    recording: RecordingMode,
+    capabilities: BTreeSet<Capability>,
+}
+
+/// Holds one use against one check-out. `live_sessions` is how many are open under it now.
+pub fn authorize(
+    purpose: Purpose,
+    by: &Principal,
+    checkout: &Checkout,
+    target: &Target,
+    account: &Account,
+    live_sessions: usize,
+    now: Timestamp,
+) -> Result<Permit, Refusal> {
+    // A check-out of somebody else, or for something else, is as good as none.
+    let fits = checkout.requester == by.user
+        && checkout.target == target.id
+        && checkout.account == account.id;
+    if !fits || !by.is(Role::Requester) {
+        return Err(Refusal::NoCheckout {
+            target: target.name.to_string(),
+        });
+    }
+    let until = open_until(checkout, now)?;
+    if target.disabled {
+        return Err(Refusal::TargetDisabled(target.name.clone()));
+    }
+    if account.disabled {
+        return Err(Refusal::AccountDisabled(account.name.clone()));
+    }
+    let capabilities = match (purpose, &checkout.asked) {
+        (Purpose::Connect, Asked::Use) => checkout.terms.capabilities.clone(),
+        (Purpose::Connect, Asked::Set(name)) => checkout
+            .terms
+            .permission_sets
+            .get(name)
+            .cloned()
+            .unwrap_or_default(),
+        (Purpose::Reveal, Asked::Reveal) => BTreeSet::new(),
+        (Purpose::Connect, Asked::Reveal) | (Purpose::Reveal, Asked::Use | Asked::Set(_)) => {
+            return Err(Refusal::AskedForOther {
+                code: checkout.code.clone(),
+            });
+        }
+    };
+    match checkout.terms.maximum_sessions {
+        Some(maximum) if purpose == Purpose::Connect && live_sessions >= maximum as usize => {
+            return Err(Refusal::TooManySessions {
+                code: checkout.code.clone(),
+                maximum,
+            });
+        }
+        _ => {}
+    }
+    Ok(Permit {
+        checkout: checkout.id.clone(),
+        code: checkout.code.clone(),
+        user: by.user.clone(),
+        user_name: by.name.clone(),
+        target: target.id.clone(),
+        target_name: target.name.clone(),
+        account: account.id.clone(),
+        account_name: account.name.clone(),
+        purpose,
+        until,
+        session_limit: checkout.terms.session_limit,
+        idle_limit: checkout.terms.idle_limit,
+        recording: checkout.terms.recording,
+        capabilities,
+    })
+}
+
+/// Until when a check-out admits a use that begins now, by its own end and by the week's hours.
+fn open_until(checkout: &Checkout, now: Timestamp) -> Result<Timestamp, Refusal> {
+    let code = || checkout.code.clone();
+    let grant = match &checkout.state {
+        State::Active { grant } if now < grant.ends_at => grant,
+        State::Requested => {
+            return Err(Refusal::StillWaiting {
+                code: code(),
+                target: checkout.target_name.clone(),
+            });
+        }
+        State::Approved { grant } => {
+            return Err(Refusal::NotYetOpen {
+                code: code(),
+                starts_at: grant.starts_at,
+            });
+        }
+        State::Active { .. } | State::Ended { .. } => {
+            return Err(Refusal::NoCheckout {
+                target: checkout.target_name.to_string(),
+            });
+        }
+    };
+    match &checkout.terms.weekly_hours {
+        None => Ok(grant.ends_at),
+        Some(hours) => match hours.open_until(now) {
+            Some(until) => Ok(until.min(grant.ends_at)),
+            None => Err(Refusal::OutsideHours {
+                target: checkout.target_name.clone(),
+            }),
+        },
+    }
+}
+
+/// Which of somebody's check-outs a connection to `target` means.
+///
+/// An active one before a waiting one, the one that lasts longest first. Where active ones
+/// open different accounts and none was named, the person is asked to name it.
+pub fn choose<'a>(
+    checkouts: &'a [Checkout],
+    target: &str,
+    account: Option<&AccountName>,
+) -> Result<&'a Checkout, Refusal> {
+    let fitting = || {
+        checkouts
+            .iter()
+            .filter(|checkout| checkout.target_name.as_str() == target)
+            .filter(|checkout| account.is_none_or(|account| *account == checkout.account_name))
+            .filter(|checkout| checkout.asked != Asked::Reveal)
+    };
+    let active = || fitting().filter(|checkout| checkout.is_active());
+    let accounts: BTreeSet<_> = active().map(|checkout| &checkout.account_name).collect();
+    if accounts.len() > 1
+        && let Some(checkout) = active().next()
+    {
+        return Err(Refusal::WhichAccount {
+            target: checkout.target_name.clone(),
+            accounts: accounts.into_iter().cloned().collect(),
+        });
+    }
+    active()
+        .max_by_key(|checkout| checkout.grant().map(|grant| grant.ends_at))
+        .or_else(|| {
+            fitting()
+                .filter(|checkout| checkout.end().is_none())
+                .min_by_key(|c| c.due())
+        })
+        .ok_or_else(|| Refusal::NoCheckout {
+            target: target.to_owned(),
+        })
+}
+
+impl Permit {
+    /// The check again: until when the same use still stands under `checkout` as it is now.
+    pub fn recheck(&self, checkout: &Checkout, now: Timestamp) -> Result<Timestamp, Refusal> {
+        if checkout.id != self.checkout {
+            return Err(Refusal::NoCheckout {
+                target: self.target_name.to_string(),
+            });
+        }
+        open_until(checkout, now)
+    }
+
+    /// Whether this use may do one thing.
+    pub fn allows(&self, capability: Capability) -> Result<(), Refusal> {
+        if self.capabilities.contains(&capability) {
+            return Ok(());
+        }
+        Err(Refusal::NotCapable {
+            code: self.code.clone(),
+            capability,
+        })
+    }
+
+    pub fn checkout(&self) -> &CheckoutId {
+        &self.checkout
+    }
+
+    pub fn code(&self) -> &Code {
+        &self.code
+    }
+
+    pub fn user(&self) -> &UserId {
+        &self.user
+    }
+
+    pub fn user_name(&self) -> &UserName {
+        &self.user_name
+    }
+
+    pub fn target(&self) -> &TargetId {
+        &self.target
+    }
+
+    pub fn target_name(&self) -> &TargetName {
+        &self.target_name
+    }
+
+    pub fn account(&self) -> &AccountId {
+        &self.account
+    }
+
+    pub fn account_name(&self) -> &AccountName {
+        &self.account_name
+    }
+
+    pub fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
+    /// When the check-out, or the hours it may be used in, end, as known when this was made.
+    pub fn until(&self) -> Timestamp {
+        self.until
+    }
+
+    pub fn session_limit(&self) -> Option<Span> {
+        self.session_limit
+    }
+
+    pub fn idle_limit(&self) -> Option<Span> {
+        self.idle_limit
+    }
+
+    pub fn recording(&self) -> RecordingMode {
+        self.recording
+    }
+}

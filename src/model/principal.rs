@@ -1,0 +1,127 @@
+//! Who is asking, in which roles, and how that was proven.
+//!
+//! A principal is only made from something verified: a password, a signature, a token.
+
+use std::{collections::BTreeSet, fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ids::{PersonId, TokenId, UserId},
+    name::{GroupName, UserName},
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// May ask for check-outs and use them.
+    Requester,
+    /// May answer the requests of others, revoke and kill.
+    Approver,
+    /// May read everything, change nothing.
+    Auditor,
+    /// May change targets, accounts, policies and people.
+    Admin,
+}
+
+impl Role {
+    pub const ALL: [Self; 4] = [Self::Requester, Self::Approver, Self::Auditor, Self::Admin];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Requester => "requester",
+            Self::Approver => "approver",
+            Self::Auditor => "auditor",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("this is not a role: requester, approver, auditor or admin is expected")]
+pub struct NotARole;
+
+impl FromStr for Role {
+    type Err = NotARole;
+    fn from_str(text: &str) -> Result<Self, NotARole> {
+        Self::ALL
+            .into_iter()
+            .find(|role| role.as_str() == text)
+            .ok_or(NotARole)
+    }
+}
+
+pub type Roles = BTreeSet<Role>;
+
+/// What a token may be used for; a person signed in by other means may do all their roles allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// Look at what the user may see.
+    Read,
+    /// Ask for, extend, cancel and check in own check-outs.
+    Request,
+    /// Answer requests, revoke, kill.
+    Approve,
+    /// Change targets, accounts, policies, people.
+    Admin,
+    /// View an account's secret where a check-out allows it.
+    Reveal,
+}
+
+impl Scope {
+    pub const ALL: [Self; 5] = [
+        Self::Read,
+        Self::Request,
+        Self::Approve,
+        Self::Admin,
+        Self::Reveal,
+    ];
+}
+
+pub type Scopes = BTreeSet<Scope>;
+
+/// How the identity was proven. Goes into every audit event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "by")]
+pub enum Proof {
+    Password,
+    SshKey {
+        fingerprint: String,
+    },
+    Token {
+        token: TokenId,
+    },
+    /// The one-time token of the first start.
+    Bootstrap,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    pub user: UserId,
+    pub name: UserName,
+    /// The human being; several users may share one.
+    pub person: PersonId,
+    /// The person who made this user or last set a credential of it, if not themselves.
+    pub vouched_by: Option<PersonId>,
+    pub roles: Roles,
+    pub groups: BTreeSet<GroupName>,
+    pub scopes: Scopes,
+    pub proof: Proof,
+}
+
+impl Principal {
+    pub fn is(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+
+    pub fn may(&self, scope: Scope) -> bool {
+        self.scopes.contains(&scope)
+    }
+}

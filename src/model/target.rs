@@ -1,0 +1,209 @@
+//! Targets, the accounts on them, and the identity each target must prove.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ids::{AccountId, TargetId},
+    name::{AccountName, PolicyName, TargetName},
+    text::Text,
+    time::Timestamp,
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protocol {
+    Ssh,
+}
+
+impl Protocol {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ssh => "ssh",
+        }
+    }
+
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Ssh => 22,
+        }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("this is not a protocol: ssh is expected")]
+pub struct NotAProtocol;
+
+impl FromStr for Protocol {
+    type Err = NotAProtocol;
+    fn from_str(text: &str) -> Result<Self, NotAProtocol> {
+        match text {
+            "ssh" => Ok(Self::Ssh),
+            _ => Err(NotAProtocol),
+        }
+    }
+}
+
+/// Where a target listens: `db1.example.org:22`, `10.0.0.7:22`, `[::1]:22`.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Address {
+    host: String,
+    port: u16,
+}
+
+impl Address {
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this is not an address: host:port is expected, for example db1.example.org:22 or [::1]:22"
+)]
+pub struct NotAnAddress;
+
+impl FromStr for Address {
+    type Err = NotAnAddress;
+    fn from_str(text: &str) -> Result<Self, NotAnAddress> {
+        let (host, port) = text.rsplit_once(':').ok_or(NotAnAddress)?;
+        let port = port
+            .parse()
+            .ok()
+            .filter(|port| *port != 0)
+            .ok_or(NotAnAddress)?;
+        let host = match host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'))
+        {
+            Some(v6) => v6
+                .parse::<std::net::Ipv6Addr>()
+                .map_err(|_| NotAnAddress)?
+                .to_string(),
+            None if is_host_name(host) => host.to_ascii_lowercase(),
+            None => return Err(NotAnAddress),
+        };
+        Ok(Self { host, port })
+    }
+}
+
+fn is_host_name(host: &str) -> bool {
+    (1..=253).contains(&host.len())
+        && host.split('.').all(|label| {
+            (1..=63).contains(&label.len())
+                && !label.starts_with('-')
+                && label
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        })
+}
+
+impl TryFrom<String> for Address {
+    type Error = NotAnAddress;
+    fn try_from(text: String) -> Result<Self, NotAnAddress> {
+        text.parse()
+    }
+}
+
+impl From<Address> for String {
+    fn from(address: Address) -> String {
+        address.to_string()
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    pub id: TargetId,
+    pub name: TargetName,
+    pub protocol: Protocol,
+    pub address: Address,
+    /// Pinned SSH host keys, OpenSSH's one-line form. None pinned means nobody gets through.
+    pub host_keys: Vec<String>,
+    pub policy: Option<PolicyName>,
+    pub description: Text,
+    pub labels: Vec<String>,
+    pub disabled: bool,
+    pub created_at: Timestamp,
+}
+
+/// What kind of secret an account has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SecretKind {
+    Password,
+    /// An SSH private key in OpenSSH's or PKCS#8 PEM form, with its passphrase if it has one.
+    SshKey,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    pub id: AccountId,
+    pub name: AccountName,
+    /// The user name at the target; usually the same as `name`.
+    pub login: String,
+    pub targets: Vec<TargetName>,
+    /// Overrides the target's policy.
+    pub policy: Option<PolicyName>,
+    /// None until a secret was set.
+    pub secret: Option<SecretKind>,
+    pub description: Text,
+    pub disabled: bool,
+    pub created_at: Timestamp,
+}
+
+/// A log-in name at a target: bounded, printable, without blanks, not an option.
+pub fn is_login(text: &str) -> bool {
+    (1..=256).contains(&text.len())
+        && !text.starts_with('-')
+        && !text
+            .chars()
+            .any(|c| c.is_whitespace() || super::text::forbidden(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_have_one_form() {
+        for (text, shown) in [
+            ("DB1.example.org:22", "db1.example.org:22"),
+            ("[::1]:2222", "[::1]:2222"),
+        ] {
+            assert_eq!(text.parse::<Address>().unwrap().to_string(), shown);
+        }
+        for text in [
+            "db1", "db1:0", "db1:x", ":22", "-x:22", "a b:22", "::1:22x", "a..b:22", "a/b:22",
+        ] {
+            assert_eq!(text.parse::<Address>(), Err(NotAnAddress), "{text}");
+        }
+    }
+}
