@@ -16,7 +16,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &["model"]),
     ("telemetry", &["model"]),
     ("tls", &["model"]),
-    ("kill", &["model"]),
+    // The clock measures how long a cut took.
+    ("kill", &["model", "clock"]),
     // Their own section of the configuration is a plain value.
     ("store", &["model", "config"]),
     ("vault", &["model", "config"]),
