@@ -12,7 +12,7 @@ use super::{
 };
 
 /// One thing that happened or was refused. `kind` is `noun.verb`: `checkout.approve`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AuditEvent {
     pub at: Timestamp,
     pub kind: String,
@@ -35,7 +35,7 @@ pub struct AuditEvent {
     pub detail: serde_json::Value,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AuditOutcome {
     Done,
@@ -43,7 +43,7 @@ pub enum AuditOutcome {
     Refused(String),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Actor {
     User {

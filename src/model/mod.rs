@@ -12,6 +12,7 @@ pub mod policy;
 pub mod principal;
 pub mod recording;
 pub mod refusal;
+pub mod schema;
 pub mod session;
 pub mod target;
 pub mod text;

@@ -16,7 +16,7 @@ use super::{
     time::{Span, Timestamp},
 };
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Policy {
     pub id: PolicyId,
     pub name: PolicyName,
@@ -27,7 +27,7 @@ pub struct Policy {
 }
 
 /// All settings. What is left out has the value of `Terms::default()`, which is strict.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "snake_case")]
 pub struct Terms {
     /// Off: nobody can ask.
@@ -114,7 +114,7 @@ impl Default for Terms {
 }
 
 /// Votes of one kind, all of which are needed before the next stage is asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Stage {
     pub votes: u32,
@@ -131,7 +131,7 @@ impl Default for Stage {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SelfApproval {
     Never,
@@ -140,7 +140,7 @@ pub enum SelfApproval {
     Always,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// Not asked for; what is given is refused, so that nobody believes it was read.
@@ -149,7 +149,7 @@ pub enum Mode {
     Required,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reveal {
     Never,
@@ -158,7 +158,19 @@ pub enum Reveal {
 }
 
 /// One thing a session may do. A channel that needs one it has not is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Capability {
     Shell,
@@ -181,21 +193,25 @@ impl Capability {
 }
 
 /// The hours of a week, in a time zone, in which access is possible.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WeeklyHours {
     /// An IANA name such as `Europe/Vienna`.
+    #[schema(value_type = String)]
     pub zone: chrono_tz::Tz,
     pub windows: Vec<HourWindow>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HourWindow {
+    #[schema(value_type = Vec<String>)]
     pub days: Vec<Weekday>,
     /// Local time, included: `08:00:00`.
+    #[schema(value_type = String)]
     pub from: NaiveTime,
     /// Local time, excluded. `00:00:00` is the end of the day.
+    #[schema(value_type = String)]
     pub to: NaiveTime,
 }
 

@@ -7,7 +7,7 @@ use super::{
     time::Timestamp,
 };
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RecordingMode {
     /// No recorder, no session; a recorder that fails ends the session.
@@ -19,7 +19,7 @@ pub enum RecordingMode {
 }
 
 /// A recording as the store lists it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Recording {
     pub id: RecordingId,
     pub session: SessionId,

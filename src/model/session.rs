@@ -15,7 +15,7 @@ use super::{
 };
 
 /// A session as the store keeps it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SessionRow {
     pub id: SessionId,
     pub checkout: CheckoutId,

@@ -22,7 +22,7 @@ use super::{
     time::{Span, Timestamp},
 };
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Checkout {
     pub id: CheckoutId,
     pub code: Code,
@@ -55,7 +55,7 @@ pub struct Checkout {
 }
 
 /// What the requester wants to do with the account.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Asked {
     /// Sessions, with all that the policy allows.
@@ -68,7 +68,7 @@ pub enum Asked {
 }
 
 /// A time frame of the requester's own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Window {
     pub starts_at: Timestamp,
     pub ends_at: Timestamp,
@@ -81,7 +81,7 @@ impl Window {
 }
 
 /// One approver's yes; a no ends the request and is kept in its `End`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Vote {
     pub by: UserId,
     pub name: UserName,
@@ -93,7 +93,7 @@ pub struct Vote {
 }
 
 /// More time, asked for while active.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Extension {
     pub duration: Span,
     pub reason: Text,
@@ -102,7 +102,7 @@ pub struct Extension {
 }
 
 /// INVARIANT: `Ended` is final; `Approved` and `Active` carry enough votes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case", tag = "state")]
 pub enum State {
     Requested,
@@ -130,7 +130,7 @@ impl State {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct End {
     pub reason: EndReason,
     pub at: Timestamp,
@@ -139,7 +139,7 @@ pub struct End {
     pub message: Text,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum EndReason {
     Denied,

@@ -16,7 +16,7 @@ use crate::model::{
 };
 
 /// What the person fills in.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Ask {
     pub asked: Asked,
     pub reason: Text,
