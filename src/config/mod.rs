@@ -1,0 +1,281 @@
+//! What an operator can set, and what holds when nothing is set.
+//!
+//! Values come from the defaults here, then `config/doorward.toml`, then the environment,
+//! then flags. It holds no secret, only where one is kept, and opens nothing it names.
+
+mod load;
+mod problem;
+mod secret;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::{
+    net::SocketAddr,
+    num::{NonZeroU16, NonZeroU32},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    load::{Effective, Load, Origin},
+    problem::{ConfigError, Problem},
+    secret::SecretSource,
+    values::{DatabaseUrl, EnvPattern, HostName, LogFormat, LogLevel, Port},
+};
+use crate::model::time::Span;
+
+/// Every section of `config/doorward.toml`, where each key is explained.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Config {
+    pub data: DataConfig,
+    pub database: DatabaseConfig,
+    pub vault: VaultConfig,
+    pub admin: AdminConfig,
+    pub ssh: SshConfig,
+    pub recording: RecordingConfig,
+    pub metrics: MetricsConfig,
+    pub log: LogConfig,
+    pub limits: LimitsConfig,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DataConfig {
+    pub dir: PathBuf,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DatabaseConfig {
+    pub url: DatabaseUrl,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<SecretSource>,
+    pub max_connections: NonZeroU32,
+    pub fail_closed_after: Span,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VaultConfig {
+    pub key: SecretSource,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AdminConfig {
+    pub listen: Port,
+    pub names: Vec<HostName>,
+    pub certs: PathBuf,
+    pub sign_in_lasts: Span,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SshConfig {
+    pub listen: Port,
+    pub host_keys: PathBuf,
+    pub banner: String,
+    pub max_handshakes: NonZeroU32,
+    pub max_per_address: NonZeroU32,
+    pub max_connections: NonZeroU32,
+    pub max_channels: NonZeroU16,
+    pub max_auth_attempts: NonZeroU16,
+    pub handshake_timeout: Span,
+    pub dial_timeout: Span,
+    pub alive_interval: Span,
+    pub alive_count: NonZeroU16,
+    pub env_allow: Vec<EnvPattern>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RecordingConfig {
+    pub dir: PathBuf,
+    pub reserve_mb: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MetricsConfig {
+    pub listen: Port,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LogConfig {
+    pub level: LogLevel,
+    pub format: LogFormat,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LimitsConfig {
+    pub sign_ins_per_address: NonZeroU32,
+    pub sign_ins_per_account: NonZeroU32,
+    pub requests_per_user: NonZeroU32,
+    pub body_kb: NonZeroU32,
+    pub drain: Span,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self { dir: "data".into() }
+    }
+}
+
+impl Default for DatabaseConfig {
+    fn default() -> Self {
+        Self {
+            url: DatabaseUrl::embedded("doorward.db"),
+            password: None,
+            max_connections: nonzero(10),
+            fail_closed_after: Span::seconds(10),
+        }
+    }
+}
+
+impl Default for VaultConfig {
+    fn default() -> Self {
+        Self {
+            key: SecretSource::File("vault.key".into()),
+        }
+    }
+}
+
+impl Default for AdminConfig {
+    fn default() -> Self {
+        Self {
+            listen: Port::local(8443),
+            names: Vec::new(),
+            certs: "certs".into(),
+            sign_in_lasts: Span::hours(12),
+        }
+    }
+}
+
+impl Default for SshConfig {
+    fn default() -> Self {
+        Self {
+            listen: Port::everywhere(2222),
+            host_keys: "ssh".into(),
+            banner: String::new(),
+            max_handshakes: nonzero(100),
+            max_per_address: nonzero(20),
+            max_connections: nonzero(2_000),
+            max_channels: NonZeroU16::new(32).expect("not zero"),
+            max_auth_attempts: NonZeroU16::new(6).expect("not zero"),
+            handshake_timeout: Span::seconds(20),
+            dial_timeout: Span::seconds(10),
+            alive_interval: Span::seconds(30),
+            alive_count: NonZeroU16::new(3).expect("not zero"),
+            env_allow: ["LANG", "LC_*", "COLORTERM"]
+                .map(EnvPattern::known)
+                .to_vec(),
+        }
+    }
+}
+
+impl Default for RecordingConfig {
+    fn default() -> Self {
+        Self {
+            dir: "recordings".into(),
+            reserve_mb: 256,
+        }
+    }
+}
+
+impl Default for MetricsConfig {
+    fn default() -> Self {
+        Self {
+            listen: Port::local(9464),
+        }
+    }
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            level: LogLevel::Info,
+            format: LogFormat::Auto,
+        }
+    }
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            sign_ins_per_address: nonzero(30),
+            sign_ins_per_account: nonzero(10),
+            requests_per_user: nonzero(600),
+            body_kb: nonzero(256),
+            drain: Span::seconds(30),
+        }
+    }
+}
+
+impl Config {
+    /// The listeners, each with the key that sets it.
+    pub fn listeners(&self) -> [(&'static str, SocketAddr); 3] {
+        [
+            ("admin.listen", self.admin.listen.address()),
+            ("ssh.listen", self.ssh.listen.address()),
+            ("metrics.listen", self.metrics.listen.address()),
+        ]
+    }
+
+    /// Puts every relative path of the gateway's own data below `data.dir`.
+    ///
+    /// `data.dir` itself and `admin.certs` are relative to the working directory.
+    fn rooted(mut self) -> Self {
+        let root = &self.data.dir;
+        let below = |path: &mut PathBuf| *path = root.join(&*path);
+        below(&mut self.ssh.host_keys);
+        below(&mut self.recording.dir);
+        for source in [Some(&mut self.vault.key), self.database.password.as_mut()] {
+            if let Some(SecretSource::File(path)) = source {
+                below(path);
+            }
+        }
+        self.database.url = self.database.url.below(root);
+        self
+    }
+
+    /// What no single value can be blamed for alone.
+    fn contradictions(&self) -> Vec<Problem> {
+        let listeners = self.listeners();
+        let mut problems = Vec::new();
+        for (index, (key, address)) in listeners.iter().enumerate() {
+            for (other_key, other) in &listeners[..index] {
+                if clash(*address, *other) {
+                    let (key, other_key, port) = (*key, *other_key, address.port());
+                    problems.push(Problem::PortTwice {
+                        key,
+                        other_key,
+                        port,
+                    });
+                }
+            }
+        }
+        let never_zero = [
+            ("admin.sign_in_lasts", self.admin.sign_in_lasts),
+            (
+                "database.fail_closed_after",
+                self.database.fail_closed_after,
+            ),
+            ("ssh.dial_timeout", self.ssh.dial_timeout),
+            ("ssh.handshake_timeout", self.ssh.handshake_timeout),
+        ];
+        let zero = never_zero.into_iter().filter(|(_, span)| span.is_zero());
+        problems.extend(zero.map(|(key, _)| Problem::NoTime { key }));
+        problems
+    }
+}
+
+/// Whether two listeners want the same port. Port 0 is a different free one each time.
+fn clash(one: SocketAddr, other: SocketAddr) -> bool {
+    let overlap =
+        one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() != 0 && one.port() == other.port() && overlap
+}
+
+fn nonzero(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).expect("a default is not zero")
+}
+
+/// Where the configuration is looked for when no flag names it.
+pub fn usual_file() -> &'static Path {
+    Path::new("config/doorward.toml")
+}
