@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    checkout::{Asked, Checkout, State},
+    checkout::{Asked, Checkout},
     ids::{AccountId, CheckoutId, Code, TargetId, UserId},
     name::{AccountName, TargetName, UserName},
     policy::Capability,
@@ -65,7 +65,7 @@ pub fn authorize(
             target: target.name.to_string(),
         });
     }
-    let until = open_until(checkout, now)?;
+    let until = checkout.open_until(now)?;
     if target.disabled {
         return Err(Refusal::TargetDisabled(target.name.clone()));
     }
@@ -114,40 +114,6 @@ pub fn authorize(
     })
 }
 
-/// Until when a check-out admits a use that begins now, by its own end and by the week's hours.
-fn open_until(checkout: &Checkout, now: Timestamp) -> Result<Timestamp, Refusal> {
-    let code = || checkout.code.clone();
-    let grant = match &checkout.state {
-        State::Active { grant } if now < grant.ends_at => grant,
-        State::Requested => {
-            return Err(Refusal::StillWaiting {
-                code: code(),
-                target: checkout.target_name.clone(),
-            });
-        }
-        State::Approved { grant } => {
-            return Err(Refusal::NotYetOpen {
-                code: code(),
-                starts_at: grant.starts_at,
-            });
-        }
-        State::Active { .. } | State::Ended { .. } => {
-            return Err(Refusal::NoCheckout {
-                target: checkout.target_name.to_string(),
-            });
-        }
-    };
-    match &checkout.terms.weekly_hours {
-        None => Ok(grant.ends_at),
-        Some(hours) => match hours.open_until(now) {
-            Some(until) => Ok(until.min(grant.ends_at)),
-            None => Err(Refusal::OutsideHours {
-                target: checkout.target_name.clone(),
-            }),
-        },
-    }
-}
-
 /// Which of somebody's check-outs a connection to `target` means.
 ///
 /// An active one before a waiting one, the one that lasts longest first. Where active ones
@@ -194,7 +160,7 @@ impl Permit {
                 target: self.target_name.to_string(),
             });
         }
-        open_until(checkout, now)
+        checkout.open_until(now)
     }
 
     /// Whether this use may do one thing.

@@ -2,16 +2,13 @@
 //!
 //! Every pair of state and command is named; what is not named is refused.
 
-use super::{Checkout, Command, End, EndReason, Extension, State, Vote, Window};
+use super::{Checkout, Command, GATEWAY, End, EndReason, Extension, State, Vote, Window};
 use crate::model::{
     principal::{Principal, Scope},
     refusal::Refusal,
     text::Text,
     time::{Span, Timestamp},
 };
-
-/// Who ends a check-out when no person does.
-const GATEWAY: &str = "the gateway";
 
 impl Checkout {
     pub fn apply(self, command: Command, now: Timestamp) -> Result<Self, Refusal> {

@@ -17,10 +17,15 @@ use super::{
     name::{AccountName, PermissionSet, PolicyName, TargetName, UserName},
     policy::Terms,
     principal::Principal,
+    refusal::Refusal,
+    session::KillReason,
     text::Text,
     ticket::TicketRef,
     time::{Span, Timestamp},
 };
+
+/// Who ends a check-out when no person does.
+const GATEWAY: &str = "the gateway";
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Checkout {
@@ -286,6 +291,51 @@ impl Checkout {
             State::Ended { end, .. } => Some(end),
             _ => None,
         }
+    }
+
+    /// Until when it admits a use that begins now, by its own end and by the week's hours.
+    pub fn open_until(&self, now: Timestamp) -> Result<Timestamp, Refusal> {
+        let none = || Refusal::NoCheckout { target: self.target_name.to_string() };
+        let grant = match &self.state {
+            State::Active { grant } if now < grant.ends_at => grant,
+            State::Requested => {
+                let target = self.target_name.clone();
+                return Err(Refusal::StillWaiting { code: self.code.clone(), target });
+            }
+            State::Approved { grant } => {
+                let starts_at = grant.starts_at;
+                return Err(Refusal::NotYetOpen { code: self.code.clone(), starts_at });
+            }
+            State::Active { .. } | State::Ended { .. } => return Err(none()),
+        };
+        match &self.terms.weekly_hours {
+            None => Ok(grant.ends_at),
+            Some(hours) => match hours.open_until(now) {
+                Some(until) => Ok(until.min(grant.ends_at)),
+                None => Err(Refusal::OutsideHours { target: self.target_name.clone() }),
+            },
+        }
+    }
+
+    /// Why its streams are cut when its time is over, before anybody has written that down.
+    pub fn expired(&self) -> KillReason {
+        KillReason::CheckoutEnded {
+            code: self.code.clone(),
+            reason: EndReason::Expired,
+            by: GATEWAY.to_owned(),
+            message: Text::default(),
+        }
+    }
+
+    /// Why the streams under it are cut; none while it has not ended.
+    pub fn kill_reason(&self) -> Option<KillReason> {
+        let end = self.end()?;
+        Some(KillReason::CheckoutEnded {
+            code: self.code.clone(),
+            reason: end.reason,
+            by: end.by.clone(),
+            message: end.message.clone(),
+        })
     }
 
     pub fn is_active(&self) -> bool {
