@@ -33,3 +33,15 @@ docs: ## the crate's documentation, warnings denied
 bench: ## the figures of docs/performance.md, release build, OpenSSH's sshd as the target
 	@scripts/prerequisites test
 	cargo bench --locked --bench sessions
+
+soak: ## property tests with 40 times the cases, then every test ROUNDS (10) times over; needs cargo-nextest
+	@scripts/prerequisites test
+	@PROPTEST_CASES=10000 scripts/with-postgres scripts/run-tests --profile soak --lib
+	@scripts/with-postgres scripts/run-tests --profile soak --stress-count $(or $(ROUNDS),10)
+
+fuzz: ## each fuzz target for SECONDS_EACH (60); needs a nightly toolchain and cargo-fuzz
+	@cargo +nightly fuzz --version >/dev/null || { echo "doorward: missing: a nightly toolchain and cargo-fuzz (cargo install cargo-fuzz --locked)" >&2; exit 1; }
+	@for target in $$(cargo +nightly fuzz list); do \
+	    echo "== $$target"; \
+	    cargo +nightly fuzz run --sanitizer none "$$target" -- -max_total_time=$(or $(SECONDS_EACH),60) -print_final_stats=1; \
+	done
