@@ -14,18 +14,23 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("config", &["model"]),
     ("clock", &["model"]),
-    ("telemetry", &["model"]),
-    ("tls", &["model"]),
+    ("telemetry", &["model", "config"]),
+    // A private key is a private file, and a certificate has an end.
+    ("tls", &["model", "config", "clock", "vault::keyfile"]),
     // The clock measures how long a cut took.
     ("kill", &["model", "clock"]),
     // Their own section of the configuration is a plain value.
-    ("store", &["model", "config"]),
+    // The database's password is a secret that the configuration refers to.
+    ("store", &["model", "config", "vault::read_source"]),
     ("vault", &["model", "config"]),
     (
         "recording",
         &["model", "config", "kill", "clock", "vault::entropy"],
     ),
-    ("audit", &["model", "store"]),
+    (
+        "audit",
+        &["model", "store", "vault::SigningKey", "vault::is_signed_by"],
+    ),
     ("identity", &["model", "store", "clock", "vault::entropy"]),
     ("lifecycle", &["model", "store", "audit", "kill", "clock"]),
     ("sweeper", &["model", "store", "lifecycle", "kill", "clock"]),
@@ -57,7 +62,6 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "vault::Sealer",
             "vault::SealedSecret",
             "vault::SecretField",
-            "vault::SecretKind",
             "audit",
             "identity",
             "lifecycle",

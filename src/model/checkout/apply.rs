@@ -2,7 +2,7 @@
 //!
 //! Every pair of state and command is named; what is not named is refused.
 
-use super::{Checkout, Command, GATEWAY, End, EndReason, Extension, State, Vote, Window};
+use super::{Checkout, Command, End, EndReason, Extension, GATEWAY, State, Vote, Window};
 use crate::model::{
     principal::{Principal, Scope},
     refusal::Refusal,

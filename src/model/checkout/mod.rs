@@ -295,16 +295,24 @@ impl Checkout {
 
     /// Until when it admits a use that begins now, by its own end and by the week's hours.
     pub fn open_until(&self, now: Timestamp) -> Result<Timestamp, Refusal> {
-        let none = || Refusal::NoCheckout { target: self.target_name.to_string() };
+        let none = || Refusal::NoCheckout {
+            target: self.target_name.to_string(),
+        };
         let grant = match &self.state {
             State::Active { grant } if now < grant.ends_at => grant,
             State::Requested => {
                 let target = self.target_name.clone();
-                return Err(Refusal::StillWaiting { code: self.code.clone(), target });
+                return Err(Refusal::StillWaiting {
+                    code: self.code.clone(),
+                    target,
+                });
             }
             State::Approved { grant } => {
                 let starts_at = grant.starts_at;
-                return Err(Refusal::NotYetOpen { code: self.code.clone(), starts_at });
+                return Err(Refusal::NotYetOpen {
+                    code: self.code.clone(),
+                    starts_at,
+                });
             }
             State::Active { .. } | State::Ended { .. } => return Err(none()),
         };
@@ -312,7 +320,9 @@ impl Checkout {
             None => Ok(grant.ends_at),
             Some(hours) => match hours.open_until(now) {
                 Some(until) => Ok(until.min(grant.ends_at)),
-                None => Err(Refusal::OutsideHours { target: self.target_name.clone() }),
+                None => Err(Refusal::OutsideHours {
+                    target: self.target_name.clone(),
+                }),
             },
         }
     }
