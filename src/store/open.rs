@@ -1,0 +1,193 @@
+//! Finding, making, opening and migrating the database a URL names.
+//! Every failure is one sentence that says which file or server, and what to do.
+
+use std::{
+    fs::{self, OpenOptions},
+    io,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::{Arc, Once},
+};
+
+use sqlx::{
+    Executor,
+    any::{AnyConnectOptions, AnyPoolOptions},
+    migrate::{MigrateError, Migrator},
+};
+use tokio::sync::Semaphore;
+
+use super::{PATIENCE, Result, Store, StoreError};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+static DRIVERS: Once = Once::new();
+
+/// Readers beside the one writer of SQLite; all connections of this node for PostgreSQL.
+const CONNECTIONS: u32 = 16;
+
+/// `full`: a commit that was answered is on the disk, because a revoke must not be lost.
+const PRAGMAS: &str = "pragma busy_timeout = 5000; pragma journal_mode = wal; \
+    pragma synchronous = full; pragma foreign_keys = on; pragma trusted_schema = off";
+
+impl Store {
+    /// Opens the database at `url`, `sqlite:PATH` or `postgres://…`, makes the file (mode
+    /// 0600) if it is missing, and brings the schema up to this version.
+    pub async fn open(url: &str) -> Result<Self> {
+        let store = Self::connect(url).await?;
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    async fn connect(url: &str) -> Result<Self> {
+        DRIVERS.call_once(sqlx::any::install_default_drivers);
+        match url.split_once(':') {
+            Some(("sqlite", path)) => Self::connect_sqlite(path).await,
+            Some(("postgres" | "postgresql", _)) => Self::connect_postgres(url).await,
+            // The URL may hold a password: say what was expected, not what was given.
+            _ => Err(StoreError::Open(
+                "its URL must begin with sqlite: (and a path) or postgres://".to_owned(),
+            )),
+        }
+    }
+
+    async fn connect_sqlite(path: &str) -> Result<Self> {
+        let path = path.strip_prefix("//").unwrap_or(path);
+        if path.is_empty() || path.contains('?') || path == ":memory:" {
+            let why = "sqlite: needs the path of a file and takes no parameters";
+            return Err(StoreError::Open(why.to_owned()));
+        }
+        let path = prepare_file(Path::new(path))?;
+        let options = format!("sqlite://{}", percent_encoded(&path))
+            .parse::<AnyConnectOptions>()
+            .map_err(|error| StoreError::Open(format!("{}: {error}", path.display())))?;
+        let pool = AnyPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(PATIENCE)
+            .max_lifetime(None)
+            .idle_timeout(None)
+            // A file needs no handshake to see whether it is still there.
+            .test_before_acquire(false)
+            .after_connect(|connection, _| {
+                Box::pin(async move { connection.execute(PRAGMAS).await.map(drop) })
+            })
+            .connect_with(options)
+            .await
+            .map_err(|error| cannot_open_file(&path, error))?;
+        Ok(Self {
+            pool,
+            writer: Some(Arc::new(Semaphore::new(1))),
+        })
+    }
+
+    async fn connect_postgres(url: &str) -> Result<Self> {
+        let pool = AnyPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(PATIENCE)
+            .connect(url)
+            .await
+            .map_err(|error| {
+                StoreError::Open(format!("PostgreSQL at {}: {error}", without_password(url)))
+            })?;
+        Ok(Self { pool, writer: None })
+    }
+
+    async fn migrate(&self) -> Result<()> {
+        MIGRATIONS
+            .run(&self.pool)
+            .await
+            .map_err(|error| match error {
+                MigrateError::VersionMissing(version) => StoreError::Newer(version),
+                MigrateError::Execute(source) => {
+                    StoreError::database("migrating the schema", source)
+                }
+                other => StoreError::Open(format!("its schema cannot be migrated: {other}")),
+            })
+    }
+}
+
+/// The absolute path of the file, which exists afterwards and is the owner's alone if new.
+fn prepare_file(path: &Path) -> Result<PathBuf> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let folder = fs::canonicalize(folder).map_err(|error| {
+        let folder = folder.display();
+        StoreError::Open(match error.kind() {
+            io::ErrorKind::NotFound => {
+                format!("its folder {folder} does not exist; create it or change database.url")
+            }
+            _ => format!("its folder {folder} cannot be used: {error}"),
+        })
+    })?;
+    let Some(name) = path.file_name() else {
+        return Err(StoreError::Open(format!("{} is no file", path.display())));
+    };
+    let path = folder.join(name);
+    let opened = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path);
+    match opened {
+        Ok(_) => Ok(path),
+        Err(error) => Err(StoreError::Open(format!("{}: {error}", path.display()))),
+    }
+}
+
+fn cannot_open_file(path: &Path, error: sqlx::Error) -> StoreError {
+    let code = error.as_database_error().and_then(|error| error.code());
+    let kind = code
+        .and_then(|code| code.parse::<u32>().ok())
+        .map(|code| code & 0xff);
+    match kind {
+        Some(5 | 6) => StoreError::Locked {
+            path: path.to_owned(),
+        },
+        Some(26) => StoreError::Open(format!("{} is not an SQLite database", path.display())),
+        _ => StoreError::Open(format!("{}: {error}", path.display())),
+    }
+}
+
+/// A path as a URL holds it: sqlx reads `?` and `%` otherwise.
+fn percent_encoded(path: &Path) -> String {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-".contains(byte);
+    bytes
+        .iter()
+        .map(|byte| match byte {
+            byte if plain(byte) => char::from(*byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+/// `postgres://user@host/db` for messages; what stands between the colon and the @ is left out.
+fn without_password(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    match rest.rsplit_once('@') {
+        Some((user, host)) => {
+            let user = user.split(':').next().unwrap_or_default();
+            format!("{scheme}://{user}@{host}")
+        }
+        None => format!("{scheme}://{rest}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_never_holds_the_password() {
+        for (url, shown) in [
+            ("postgres://u:p@h:1/d?x=y", "postgres://u@h:1/d"),
+            ("postgres://u:p@ss@h/d", "postgres://u@h/d"),
+            ("postgres://h/d?password=p", "postgres://h/d"),
+        ] {
+            assert_eq!(without_password(url), shown);
+        }
+    }
+}
