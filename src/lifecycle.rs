@@ -1,1 +1,642 @@
+//! Every command on a check-out: load, apply, write with its audit event, pull the switch.
+//!
+//! Answers what becomes of a check-out and makes it so, in one transaction with its audit
+//! event. Never decides a rule (`model` does) and never touches a stream (`kill` does).
 
+use std::sync::Arc;
+
+use serde_json::json;
+use tokio::sync::broadcast;
+use tracing::{info, warn};
+
+use crate::{
+    audit,
+    clock::Clock,
+    kill::Switchboard,
+    model::{
+        audit::{Actor, AuditEvent},
+        checkout::{Ask, Checkout, Command, Place, State},
+        ids::{AccountId, CheckoutId, Code, TargetId, UserId},
+        name::{AccountName, UserName},
+        principal::{Principal, Proof},
+        refusal::Refusal,
+        session::KillReason,
+        text::Text,
+        time::Span,
+        user::User,
+    },
+    store::{self, Store, StoreError, checkout::Insertion},
+    vault::entropy,
+};
+
+/// How often a decision is made anew because somebody else's came between.
+const ATTEMPTS: usize = 20;
+
+/// How many changes a slow listener may lag behind before it is told to look again.
+const CHANGES: usize = 1_024;
+
+#[derive(Clone)]
+pub struct Lifecycle(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    clock: Clock,
+    switchboard: Switchboard,
+    changes: broadcast::Sender<Change>,
+}
+
+/// Something changed that people may be looking at. A hint to look, never the truth itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    Checkout {
+        id: CheckoutId,
+        state: &'static str,
+    },
+    Session {
+        id: crate::model::ids::SessionId,
+        live: bool,
+    },
+    /// A user, group, target, account or policy: `noun` and name.
+    Noun {
+        noun: &'static str,
+        name: String,
+    },
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum LifecycleError {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error("no such check-out")]
+    NotFound,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What asking came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    New(Checkout),
+    /// The same person had asked for the same place already.
+    Joined(Checkout),
+}
+
+impl Asked {
+    pub fn checkout(&self) -> &Checkout {
+        match self {
+            Self::New(checkout) | Self::Joined(checkout) => checkout,
+        }
+    }
+}
+
+impl Lifecycle {
+    pub fn new(store: Store, clock: Clock, switchboard: Switchboard) -> Self {
+        let (changes, _) = broadcast::channel(CHANGES);
+        Self(Arc::new(Inner {
+            store,
+            clock,
+            switchboard,
+            changes,
+        }))
+    }
+
+    /// Tells of every change from now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<Change> {
+        self.0.changes.subscribe()
+    }
+
+    pub fn announce(&self, change: Change) {
+        // Nobody listening is no fault.
+        self.0.changes.send(change).ok();
+    }
+
+    /// Files a request, or joins the one that waits already.
+    pub async fn request(
+        &self,
+        by: &Principal,
+        target: &str,
+        account: Option<&AccountName>,
+        ask: Ask,
+    ) -> Result<Asked, LifecycleError> {
+        let made = async {
+            let place = self.place(target, account).await?;
+            self.check_chosen_approver(&ask, by, &place).await?;
+            self.create(by, |id, code, now| {
+                Checkout::request(id, code, ask.clone(), by, &place, now)
+            })
+            .await
+        };
+        let made = made.await;
+        self.audit_refusal("checkout.request", by, None, made, target)
+            .await
+    }
+
+    /// A check-out that `by` gives to `holder` unasked.
+    pub async fn grant(
+        &self,
+        by: &Principal,
+        holder: &UserName,
+        target: &str,
+        account: Option<&AccountName>,
+        ask: Ask,
+    ) -> Result<Asked, LifecycleError> {
+        let made = async {
+            let holder = self
+                .enabled_user(holder)
+                .await?
+                .ok_or_else(|| Refusal::NoSuchUser(holder.clone()))?;
+            // Given by another, so no proof of the holder's is at hand and none is needed.
+            let holder = holder.principal(Proof::Password);
+            let place = self.place(target, account).await?;
+            let others = self.other_approvers(by, None).await?;
+            self.create(by, |id, code, now| {
+                Checkout::grant_to(
+                    id,
+                    code,
+                    ask.clone(),
+                    &holder,
+                    by.clone(),
+                    others,
+                    &place,
+                    now,
+                )
+            })
+            .await
+        };
+        let made = made.await;
+        self.audit_refusal("checkout.grant", by, None, made, target)
+            .await
+    }
+
+    pub async fn approve(
+        &self,
+        by: &Principal,
+        id: &CheckoutId,
+        duration: Option<Span>,
+        message: Text,
+    ) -> Result<Checkout, LifecycleError> {
+        let other_approvers = self.other_approvers(by, Some(id)).await?;
+        let by = by.clone();
+        self.command(
+            id,
+            Command::Approve {
+                by,
+                duration,
+                message,
+                other_approvers,
+            },
+        )
+        .await
+    }
+
+    pub async fn deny(
+        &self,
+        by: &Principal,
+        id: &CheckoutId,
+        message: Text,
+    ) -> Result<Checkout, LifecycleError> {
+        self.command(
+            id,
+            Command::Deny {
+                by: by.clone(),
+                message,
+            },
+        )
+        .await
+    }
+
+    pub async fn cancel(
+        &self,
+        by: &Principal,
+        id: &CheckoutId,
+        message: Text,
+    ) -> Result<Checkout, LifecycleError> {
+        self.command(
+            id,
+            Command::Cancel {
+                by: by.clone(),
+                message,
+            },
+        )
+        .await
+    }
+
+    pub async fn assign(
+        &self,
+        by: &Principal,
+        id: &CheckoutId,
+        to: &UserName,
+    ) -> Result<Checkout, LifecycleError> {
+        let unfit = || Refusal::ApproverUnfit(to.to_string());
+        let user = self.enabled_user(to).await?.ok_or_else(unfit)?;
+        let to = user.principal(Proof::Password);
+        self.command(id, Command::Assign { by: by.clone(), to })
+            .await
+    }
+
+    pub async fn extend(
+        &self,
+        by: &Principal,
+        id: &CheckoutId,
+        duration: Span,
+        reason: Text,
+    ) -> Result<Checkout, LifecycleError> {
+        self.command(
+            id,
+            Command::Extend {
+                by: by.clone(),
+                duration,
+                reason,
+            },
+        )
+        .await
+    }
+
+    pub async fn check_in(
+        &self,
+        by: &Principal,
+        id: &CheckoutId,
+        message: Text,
+    ) -> Result<Checkout, LifecycleError> {
+        let live_sessions = store::session::count_open_under(&self.0.store, id).await?;
+        let live_sessions = usize::try_from(live_sessions).unwrap_or(usize::MAX);
+        self.command(
+            id,
+            Command::CheckIn {
+                by: by.clone(),
+                message,
+                live_sessions,
+            },
+        )
+        .await
+    }
+
+    pub async fn revoke(
+        &self,
+        by: &Principal,
+        id: &CheckoutId,
+        message: Text,
+    ) -> Result<Checkout, LifecycleError> {
+        self.command(
+            id,
+            Command::Revoke {
+                by: by.clone(),
+                message,
+            },
+        )
+        .await
+    }
+
+    /// Ends every check-out of a user who may no longer use any, and cuts what is live.
+    pub async fn withdraw_user(
+        &self,
+        user: &UserId,
+        message: &str,
+    ) -> Result<usize, LifecycleError> {
+        let ended = self
+            .withdraw(
+                store::checkout::open_of_user(&self.0.store, user).await?,
+                message,
+            )
+            .await;
+        self.0.switchboard.pull_user(user, KillReason::UserDisabled);
+        ended
+    }
+
+    /// Ends every check-out of a target that is disabled or gone, and cuts what is live.
+    pub async fn withdraw_target(
+        &self,
+        target: &TargetId,
+        message: &str,
+    ) -> Result<usize, LifecycleError> {
+        let ended = self
+            .withdraw(
+                store::checkout::open_of_target(&self.0.store, target).await?,
+                message,
+            )
+            .await;
+        self.0
+            .switchboard
+            .pull_target(target, KillReason::TargetGone);
+        ended
+    }
+
+    pub async fn withdraw_account(
+        &self,
+        account: &AccountId,
+        message: &str,
+    ) -> Result<usize, LifecycleError> {
+        self.withdraw(
+            store::checkout::open_of_account(&self.0.store, account).await?,
+            message,
+        )
+        .await
+    }
+
+    async fn withdraw(
+        &self,
+        checkouts: Vec<Checkout>,
+        message: &str,
+    ) -> Result<usize, LifecycleError> {
+        let mut ended = 0;
+        for checkout in checkouts {
+            let command = Command::Withdraw {
+                message: Text::ours(message),
+            };
+            match self.command(&checkout.id, command).await {
+                Ok(_) => ended += 1,
+                // It ended by itself in the meantime, which is what was wanted.
+                Err(LifecycleError::Refused(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(ended)
+    }
+
+    /// The one function: load, apply, write with the audit event, pull the switch.
+    pub async fn command(
+        &self,
+        id: &CheckoutId,
+        command: Command,
+    ) -> Result<Checkout, LifecycleError> {
+        let Inner { store, clock, .. } = &*self.0;
+        for _ in 0..ATTEMPTS {
+            let before = store::found(store::checkout::by_id(store, id).await)?
+                .ok_or(LifecycleError::NotFound)?;
+            let now = clock.now();
+            let after = match before.clone().apply(command.clone(), now) {
+                Ok(after) => after,
+                Err(refusal) => return Err(self.refused(&before, &command, refusal).await),
+            };
+            let event = event_of(&before, &after, &command, now);
+            let mut tx = store.begin().await?;
+            match store::checkout::update(&mut tx, &after, before.version).await {
+                Ok(()) => {}
+                // Somebody else's decision came first: decide anew on what it left.
+                Err(StoreError::Conflict) => continue,
+                Err(StoreError::Exclusive) => {
+                    drop(tx);
+                    return match self.taken(&before).await? {
+                        Some(refusal) => Err(self.refused(&before, &command, refusal).await),
+                        // The holder let go between the two looks.
+                        None => continue,
+                    };
+                }
+                Err(error) => return Err(error.into()),
+            }
+            audit::append(&mut tx, &event).await?;
+            tx.commit().await?;
+            self.follow(&after);
+            return Ok(after);
+        }
+        Err(StoreError::Conflict.into())
+    }
+
+    /// What a decision that is written down entails: ended streams, and those who watch.
+    fn follow(&self, checkout: &Checkout) {
+        if let Some(reason) = checkout.kill_reason() {
+            let why = reason.code();
+            let cut = self.0.switchboard.pull_checkout(&checkout.id, reason);
+            info!(checkout = %checkout.id, code = %checkout.code, reason = why, cut, "Check-out ended");
+        }
+        self.announce(Change::Checkout {
+            id: checkout.id.clone(),
+            state: checkout.state.as_str(),
+        });
+    }
+
+    async fn create(
+        &self,
+        by: &Principal,
+        make: impl Fn(CheckoutId, Code, crate::model::time::Timestamp) -> Result<Checkout, Refusal>,
+    ) -> Result<Asked, LifecycleError> {
+        let Inner { store, clock, .. } = &*self.0;
+        for attempt in 0..ATTEMPTS {
+            let now = clock.now();
+            // A code that is taken is tried again, then longer.
+            let length = Code::SHORTEST + attempt / 3;
+            let checkout = make(
+                CheckoutId::new(now, entropy()),
+                Code::new(length, entropy()),
+                now,
+            )?;
+            let mut tx = store.begin().await?;
+            match store::checkout::insert(&mut tx, &checkout).await {
+                Ok(Insertion::New) => {}
+                Ok(Insertion::Joined(pending)) => return Ok(Asked::Joined(*pending)),
+                Ok(Insertion::CodeTaken) => continue,
+                Err(StoreError::Exclusive) => {
+                    drop(tx);
+                    match self.taken(&checkout).await? {
+                        Some(refusal) => return Err(refusal.into()),
+                        // The holder let go between the two looks.
+                        None => continue,
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+            let kind = if checkout.granted_by.is_some() {
+                "checkout.grant"
+            } else {
+                "checkout.request"
+            };
+            let message = format!(
+                "{} asked for {}@{} for {}",
+                checkout.requester_name,
+                checkout.account_name,
+                checkout.target_name,
+                checkout.duration
+            );
+            let event = AuditEvent::done(now, kind, Actor::from(by), message)
+                .about_checkout(&checkout)
+                .with(facts(&checkout));
+            audit::append(&mut tx, &event).await?;
+            tx.commit().await?;
+            self.follow(&checkout);
+            return Ok(Asked::New(checkout));
+        }
+        Err(StoreError::Conflict.into())
+    }
+
+    async fn place(
+        &self,
+        target: &str,
+        account: Option<&AccountName>,
+    ) -> Result<Place, LifecycleError> {
+        let Ok(name) = target.parse() else {
+            return Err(Refusal::NoSuchTarget(target.chars().take(64).collect()).into());
+        };
+        Ok(store::place::find(&self.0.store, &name, account).await??)
+    }
+
+    async fn check_chosen_approver(
+        &self,
+        ask: &Ask,
+        by: &Principal,
+        place: &Place,
+    ) -> Result<(), LifecycleError> {
+        let Some(name) = &ask.approver else {
+            return Ok(());
+        };
+        let unfit = || Refusal::ApproverUnfit(name.to_string());
+        let user = self.enabled_user(name).await?.ok_or_else(unfit)?;
+        let now = self.0.clock.now();
+        let probe = Checkout::request(
+            CheckoutId::new(now, [0; 10]),
+            Code::new(4, [0; 10]),
+            ask.clone(),
+            by,
+            place,
+            now,
+        )?;
+        match probe.may_vote(&user.principal(Proof::Password), usize::MAX) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(unfit().into()),
+        }
+    }
+
+    async fn enabled_user(&self, name: &UserName) -> Result<Option<User>, StoreError> {
+        let user = store::found(store::user::by_name(&self.0.store, name).await)?;
+        Ok(user.filter(|user| !user.disabled))
+    }
+
+    /// How many enabled people besides `by` and the requester could answer.
+    async fn other_approvers(
+        &self,
+        by: &Principal,
+        id: Option<&CheckoutId>,
+    ) -> Result<usize, LifecycleError> {
+        let store = &self.0.store;
+        let checkout = match id {
+            Some(id) => store::found(store::checkout::by_id(store, id).await)?,
+            None => None,
+        };
+        let could = |user: &User| {
+            let principal = user.principal(Proof::Password);
+            user.person != by.person
+                && checkout.as_ref().is_none_or(|checkout| {
+                    checkout.person != user.person && checkout.eligible(&principal).is_ok()
+                })
+        };
+        let candidates = store::user::approver_candidates(store).await?;
+        let people: std::collections::BTreeSet<_> = candidates
+            .iter()
+            .filter(|user| could(user))
+            .map(|user| &user.person)
+            .collect();
+        Ok(people.len())
+    }
+
+    /// Who holds the exclusive account that `checkout` wants.
+    async fn taken(&self, checkout: &Checkout) -> Result<Option<Refusal>, LifecycleError> {
+        let holder = store::checkout::holder_of(&self.0.store, &checkout.account).await?;
+        Ok(holder.and_then(|holder| {
+            let until = holder.grant()?.ends_at;
+            Some(Refusal::AccountTaken {
+                account: checkout.account_name.clone(),
+                holder: holder.requester_name,
+                until,
+            })
+        }))
+    }
+
+    async fn refused(
+        &self,
+        checkout: &Checkout,
+        command: &Command,
+        refusal: Refusal,
+    ) -> LifecycleError {
+        // Time that is not over yet and an auto check-in that does not apply are no news.
+        if refusal != Refusal::NothingDue {
+            let actor = command.by().map_or(Actor::Gateway, Actor::from);
+            let kind = format!("checkout.{}", command.verb());
+            let event = AuditEvent::refused(self.0.clock.now(), &kind, actor, &refusal)
+                .about_checkout(checkout);
+            self.note(&event).await;
+        }
+        refusal.into()
+    }
+
+    async fn audit_refusal<T>(
+        &self,
+        kind: &str,
+        by: &Principal,
+        target: Option<&TargetId>,
+        result: Result<T, LifecycleError>,
+        wanted: &str,
+    ) -> Result<T, LifecycleError> {
+        if let Err(LifecycleError::Refused(refusal)) = &result {
+            let mut event = AuditEvent::refused(self.0.clock.now(), kind, Actor::from(by), refusal)
+                .with(json!({ "target": Text::ours(wanted) }));
+            event.target = target.cloned();
+            self.note(&event).await;
+        }
+        result
+    }
+
+    /// Writes an event that stands alone. A refusal stays a refusal when it cannot be noted.
+    pub async fn note(&self, event: &AuditEvent) {
+        if let Err(error) = self.try_note(event).await {
+            warn!(kind = event.kind, %error, "Audit event not written");
+        }
+    }
+
+    pub async fn try_note(&self, event: &AuditEvent) -> Result<(), StoreError> {
+        let mut tx = self.0.store.begin().await?;
+        audit::append(&mut tx, event).await?;
+        tx.commit().await
+    }
+}
+
+fn event_of(
+    before: &Checkout,
+    after: &Checkout,
+    command: &Command,
+    now: crate::model::time::Timestamp,
+) -> AuditEvent {
+    let actor = command.by().map_or(Actor::Gateway, Actor::from);
+    let by = command.by().map_or("the gateway", |by| by.name.as_str());
+    let kind = match (command, &after.state) {
+        (Command::Tick, State::Ended { end, .. }) => format!("checkout.{}", end.reason.as_str()),
+        (Command::Tick, _) => "checkout.open".to_owned(),
+        _ => format!("checkout.{}", command.verb()),
+    };
+    let message = match (&before.state, &after.state) {
+        (_, State::Ended { end, .. }) if end.message.is_empty() => {
+            format!("{} by {by}", end.reason.past_tense())
+        }
+        (_, State::Ended { end, .. }) => {
+            format!("{} by {by}: {}", end.reason.past_tense(), end.message)
+        }
+        (State::Active { grant: was }, State::Active { grant: is }) if was != is => {
+            format!("extended to {} by {by}", is.ends_at)
+        }
+        (_, State::Active { grant }) => {
+            format!("{} by {by}, active until {}", command.verb(), grant.ends_at)
+        }
+        (_, State::Approved { grant }) => {
+            format!("{} by {by}, opens at {}", command.verb(), grant.starts_at)
+        }
+        (_, State::Requested) => format!("{} by {by}", command.verb()),
+    };
+    AuditEvent::done(now, &kind, actor, message)
+        .about_checkout(after)
+        .with(facts(after))
+}
+
+/// What an auditor wants to see beside the sentence.
+fn facts(checkout: &Checkout) -> serde_json::Value {
+    json!({
+        "code": checkout.code,
+        "state": checkout.state.as_str(),
+        "requester": checkout.requester_name,
+        "target": checkout.target_name,
+        "account": checkout.account_name,
+        "policy": checkout.policy,
+        "reason": checkout.reason,
+        "ticket": checkout.ticket,
+        "duration": checkout.duration,
+        "grant": checkout.grant(),
+        "votes": checkout.votes,
+    })
+}

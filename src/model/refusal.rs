@@ -57,6 +57,8 @@ pub enum Refusal {
     WindowTooFar(Span),
     #[error("policy {0} does not let you choose the approver")]
     ApproverNotTaken(PolicyName),
+    #[error("there is no user {0} who could hold it")]
+    NoSuchUser(UserName),
     #[error("{0} cannot approve this")]
     ApproverUnfit(String),
     #[error("policy {policy} has no permission set {name}")]
@@ -172,6 +174,7 @@ impl Refusal {
             Self::WindowBackwards => "window-backwards",
             Self::WindowTooFar(_) => "window-too-far",
             Self::ApproverNotTaken(_) => "approver-not-taken",
+            Self::NoSuchUser(_) => "no-such-user",
             Self::ApproverUnfit(_) => "approver-unfit",
             Self::NoSuchPermissionSet { .. } => "no-such-permission-set",
             Self::RevealNotAllowed(_) => "reveal-not-allowed",

@@ -36,6 +36,15 @@ pub use self::{
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;
 
+/// A look-up where not being there is an answer.
+pub fn found<T>(answer: Result<T>) -> Result<Option<T>> {
+    match answer {
+        Ok(found) => Ok(Some(found)),
+        Err(StoreError::NotFound(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// The database, open. Cloning it shares the connections.
 #[derive(Debug, Clone)]
 pub struct Store {
