@@ -1,1 +1,61 @@
+//! What sessions leave: who records, where it goes, how it is read again.
+//!
+//! A `Recorder` belongs to one session, a `Track` to one channel of it and to one asciicast
+//! file. Never decides whether a session must be recorded, and never writes a row.
+//!
+//! What a recording promises:
+//! - The file exists, with its header, before `Recorder::attach` returns a `Track`.
+//! - `Track::output` returns when the bytes are queued for the file; whoever forwards only
+//!   then forwards nothing that was not accepted. The queue of a track is bounded
+//!   (`QUEUE_LIMIT`), so a slow disk slows the session and costs no memory.
+//! - A crash of the gateway loses what was accepted in the last `FLUSH_EVERY` (100 ms, longer
+//!   if the disk is slower than the session) and at most `QUEUE_LIMIT` a track; a crash of the
+//!   machine what was written in the last `SYNC_EVERY` (5 s) on top. What is there is
+//!   readable, up to a last line that may be torn.
+//! - A recording that fails pulls the session's switch where it is required, and is given up
+//!   with a word in the log and in `Finished` where it is not.
+//! - New recordings are refused below the reserve, running ones end below half of it, so that
+//!   the rest of the gateway still has room to work.
 
+mod cast;
+mod content;
+mod place;
+mod reader;
+mod recorder;
+mod tape;
+#[cfg(test)]
+mod tests;
+mod writers;
+
+pub use self::{
+    cast::{Belongs, Env, Header},
+    content::{Content, Terminal},
+    place::Recordings,
+    reader::{Cast, CastError, Event, Kind},
+    recorder::{Recorder, Subject, Track},
+    tape::{Finished, QUEUE_LIMIT},
+    writers::{FLUSH_EVERY, SYNC_EVERY},
+};
+use crate::model::{session::KillReason, time::Span};
+
+#[derive(Debug, thiserror::Error)]
+pub enum RecordingError {
+    #[error(
+        "the recording volume is nearly full: {free_mb} MiB are left, {reserve_mb} MiB are kept free"
+    )]
+    Full { free_mb: u64, reserve_mb: u64 },
+    #[error("recording failed while {doing}")]
+    Io {
+        doing: &'static str,
+        source: std::io::Error,
+    },
+    #[error("the recording volume gave no answer for {0}")]
+    TooSlow(Span),
+    /// It failed before; the reason was logged then.
+    #[error("recording failed: {0}")]
+    Failed(String),
+    #[error("this recording is closed")]
+    Closed,
+    #[error("{0}")]
+    Killed(KillReason),
+}

@@ -1,0 +1,379 @@
+//! Who records a session, and a channel's way into its recording.
+//!
+//! Attaches before anything flows, waits when the disk is slow, says what became of it.
+//! Never forwards a byte itself, and never keeps one that was not accepted.
+
+use std::{
+    fs::File,
+    io::Write as _,
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::oneshot, time::timeout};
+use tracing::warn;
+
+use super::{
+    RecordingError, Recordings,
+    cast::{self, Belongs, Env, Header},
+    content::{Content, Events, Stream},
+    place::doing,
+    tape::{Finished, Tape},
+    writers::Desk,
+};
+use crate::{
+    kill::KillSwitch,
+    model::{
+        ids::{CheckoutId, RecordingId, SessionId},
+        recording::{Recording, RecordingMode},
+        time::{Span, Timestamp},
+    },
+    vault::entropy,
+};
+
+/// How long a volume may take to make a file before the channel is refused.
+const ATTACH_WITHIN: Duration = Duration::from_secs(5);
+/// How long a closing session waits for its last bytes to be on the disk.
+const FINISH_WITHIN: Duration = Duration::from_secs(10);
+/// Output is queued in pieces of this size, so that one call cannot outgrow the queue.
+const PIECE: usize = 16 * 1024;
+
+/// What is recorded, as its header says it.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    pub session: SessionId,
+    pub checkout: CheckoutId,
+    /// For people: `alice on db1 as root (check-out 7K3F)`.
+    pub title: String,
+}
+
+/// Records the channels of one session, each in a file of its own.
+pub struct Recorder {
+    recordings: Recordings,
+    mode: RecordingMode,
+    subject: Subject,
+    switch: KillSwitch,
+    tapes: Mutex<Vec<Arc<Tape>>>,
+}
+
+impl Recorder {
+    pub fn new(
+        recordings: &Recordings,
+        mode: RecordingMode,
+        subject: Subject,
+        switch: KillSwitch,
+    ) -> Self {
+        Self {
+            recordings: recordings.clone(),
+            mode,
+            subject,
+            switch,
+            tapes: Mutex::default(),
+        }
+    }
+
+    pub fn mode(&self) -> RecordingMode {
+        self.mode
+    }
+
+    /// Begins the recording of a channel. When this returns the file stands with its header;
+    /// nothing of the channel may go to the target before.
+    ///
+    /// # Errors
+    /// Only where the recording is required. Where it is not, the track records nothing and
+    /// `Track::failure` says why.
+    pub async fn attach(&self, content: Content) -> Result<Track, RecordingError> {
+        if self.mode == RecordingMode::Off {
+            return Ok(self.track(None, None));
+        }
+        match self.make(content).await {
+            Ok(tape) => {
+                let mut tapes = self.tapes();
+                // A connection that is used for days may open thousands of channels.
+                tapes.retain(|tape| !tape.is_reported());
+                tapes.push(Arc::clone(&tape));
+                Ok(self.track(Some(tape), None))
+            }
+            Err(error) if self.mode == RecordingMode::BestEffort => {
+                let session = &self.subject.session;
+                warn!(
+                    %session,
+                    error = &error as &dyn std::error::Error,
+                    "Recording not begun, session goes on without"
+                );
+                Ok(self.track(None, Some(error.to_string())))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ends what is still being recorded and says what became of each recording that no
+    /// `Track::finish` has reported.
+    pub async fn close(&self) -> Vec<Finished> {
+        let mut tapes = mem::take(&mut *self.tapes());
+        tapes.retain(|tape| !tape.is_reported());
+        for tape in &tapes {
+            tape.close(None);
+        }
+        let mut finished = Vec::with_capacity(tapes.len());
+        for tape in tapes {
+            finished.push(ended(&tape).await);
+        }
+        finished
+    }
+
+    async fn make(&self, content: Content) -> Result<Arc<Tape>, RecordingError> {
+        let clock = &self.recordings.clock;
+        let at = clock.now();
+        let id = RecordingId::new(at, entropy());
+        let header = self.header(&content, &id, at).line();
+        let (file, name) = self.file(id.clone(), at, header.clone()).await?;
+        let recording = Recording {
+            id,
+            session: self.subject.session.clone(),
+            checkout: self.subject.checkout.clone(),
+            kind: content.kind().to_owned(),
+            file: name,
+            started_at: at,
+            finished_at: None,
+            bytes: 0,
+            sha256: None,
+        };
+        let required = self.mode == RecordingMode::Required;
+        let tape = Tape::new(
+            recording,
+            required.then(|| self.switch.clone()),
+            clock.clone(),
+            self.recordings.writers.desk(),
+            Events::new(&content),
+            (file, &header),
+        );
+        tape.started();
+        Ok(tape)
+    }
+
+    /// Has a writer make the file, so that a volume that hangs holds up no other session.
+    async fn file(
+        &self,
+        id: RecordingId,
+        at: Timestamp,
+        header: Vec<u8>,
+    ) -> Result<(File, String), RecordingError> {
+        let (reply, answer) = oneshot::channel();
+        let desk = self.recordings.writers.desk();
+        let writer = desk.clone();
+        desk.run(move || {
+            // If nobody waits any more (the session was cut, the volume took too long) the
+            // answer is dropped, and with it the file.
+            drop(reply.send(begin(writer, &id, at, &header)));
+        });
+        let made = tokio::select! {
+            biased;
+            reason = self.switch.killed() => Err(RecordingError::Killed(reason)),
+            made = timeout(ATTACH_WITHIN, answer) => match made {
+                Ok(made) => made.expect("a writer answers each job"),
+                Err(_) => Err(RecordingError::TooSlow(Span::whole(ATTACH_WITHIN))),
+            },
+        };
+        made.map(Begun::keep)
+    }
+
+    fn header(&self, content: &Content, id: &RecordingId, at: Timestamp) -> Header {
+        let terminal = match content {
+            Content::Terminal(terminal) => Some(terminal),
+            Content::Command(_) | Content::Subsystem(_) => None,
+        };
+        Header {
+            version: Header::VERSION,
+            // Without a terminal there is no size; this is what players show it in.
+            width: terminal.map_or(80, |terminal| terminal.width),
+            height: terminal.map_or(24, |terminal| terminal.height),
+            timestamp: Some(at.millis().div_euclid(1_000)),
+            title: Some(self.subject.title.clone()),
+            command: match content {
+                Content::Terminal(terminal) => terminal.command.clone(),
+                Content::Command(command) => Some(command.clone()),
+                Content::Subsystem(name) => Some(name.clone()),
+            },
+            env: Env {
+                term: terminal.map(|terminal| terminal.term.clone()),
+            },
+            doorward: Some(Belongs {
+                recording: id.to_string(),
+                session: self.subject.session.to_string(),
+                checkout: self.subject.checkout.to_string(),
+            }),
+        }
+    }
+
+    fn track(&self, tape: Option<Arc<Tape>>, failure: Option<String>) -> Track {
+        Track {
+            tape,
+            failure,
+            switch: self.switch.clone(),
+        }
+    }
+
+    fn tapes(&self) -> MutexGuard<'_, Vec<Arc<Tape>>> {
+        self.tapes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whoever forgets a recorder still gets whole files.
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        for tape in self.tapes().iter() {
+            tape.close(None);
+        }
+    }
+}
+
+/// A channel's recording. Ends when it is finished or dropped.
+pub struct Track {
+    tape: Option<Arc<Tape>>,
+    failure: Option<String>,
+    switch: KillSwitch,
+}
+
+impl Track {
+    #[cfg(test)]
+    pub(super) fn of(tape: Arc<Tape>, switch: KillSwitch) -> Self {
+        Self {
+            tape: Some(tape),
+            failure: None,
+            switch,
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn queued(&self) -> usize {
+        self.tape.as_ref().map_or(0, |tape| tape.queued())
+    }
+
+    /// The recording as it stands at its beginning; none where nothing is recorded.
+    pub fn recording(&self) -> Option<&Recording> {
+        self.tape.as_ref().map(|tape| &tape.recording)
+    }
+
+    /// Why nothing is recorded, or no more, where that did not end the session.
+    pub fn failure(&self) -> Option<String> {
+        let end = self.tape.as_ref().and_then(|tape| tape.end());
+        self.failure
+            .clone()
+            .or_else(|| end.and_then(|end| end.failure))
+    }
+
+    /// Accepts what the target sent. Forward it after this returned `Ok`, and not otherwise.
+    ///
+    /// # Errors
+    /// If the session was cut meanwhile, or must be recorded and cannot.
+    pub async fn output(&self, bytes: &[u8]) -> Result<(), RecordingError> {
+        self.add(Stream::Output, bytes).await
+    }
+
+    /// Like `output`, for the error stream of a command.
+    pub async fn error_output(&self, bytes: &[u8]) -> Result<(), RecordingError> {
+        self.add(Stream::Error, bytes).await
+    }
+
+    pub async fn resize(&self, width: u32, height: u32) -> Result<(), RecordingError> {
+        let Some(tape) = &self.tape else {
+            return Ok(());
+        };
+        tape.accept(&self.switch, |_, millis, into| {
+            cast::resize(millis, width, height, into);
+        })
+        .await
+    }
+
+    /// Says something about the session beside its output, for example its exit status.
+    pub async fn marker(&self, text: &str) -> Result<(), RecordingError> {
+        let Some(tape) = &self.tape else {
+            return Ok(());
+        };
+        tape.accept(&self.switch, |events, millis, into| {
+            events.marker(millis, text, into);
+        })
+        .await
+    }
+
+    /// Ends the recording with a last word (`exit status 0`) and waits until it is on the disk.
+    pub async fn finish(&self, last_word: &str) -> Option<Finished> {
+        let tape = self.tape.as_ref()?;
+        tape.close(Some(last_word));
+        let finished = ended(tape).await;
+        tape.report();
+        Some(finished)
+    }
+
+    async fn add(&self, stream: Stream, bytes: &[u8]) -> Result<(), RecordingError> {
+        let Some(tape) = &self.tape else {
+            return Ok(());
+        };
+        for piece in bytes.chunks(PIECE) {
+            tape.output(stream, piece, &self.switch).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Track {
+    fn drop(&mut self) {
+        if let Some(tape) = &self.tape {
+            tape.close(None);
+        }
+    }
+}
+
+/// A file with a header and, as yet, nobody who records to it.
+struct Begun {
+    desk: Desk,
+    name: String,
+    file: Option<File>,
+}
+
+impl Begun {
+    fn keep(mut self) -> (File, String) {
+        let file = self.file.take().expect("a file is kept once");
+        (file, mem::take(&mut self.name))
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        if self.file.is_some() {
+            self.desk.place().discard(&self.name);
+        }
+    }
+}
+
+fn begin(
+    desk: Desk,
+    id: &RecordingId,
+    at: Timestamp,
+    header: &[u8],
+) -> Result<Begun, RecordingError> {
+    desk.place().check()?;
+    let (name, file) = desk.place().create(id, at)?;
+    let mut begun = Begun {
+        desk,
+        name,
+        file: Some(file),
+    };
+    if let Some(file) = &mut begun.file {
+        file.write_all(header).map_err(doing("writing the file"))?;
+    }
+    Ok(begun)
+}
+
+/// Waits for the end, but not for a disk that hangs.
+async fn ended(tape: &Tape) -> Finished {
+    match timeout(FINISH_WITHIN, tape.ended()).await {
+        Ok(finished) => finished,
+        Err(_) => Finished {
+            recording: tape.recording.clone(),
+            failure: Some(RecordingError::TooSlow(Span::whole(FINISH_WITHIN)).to_string()),
+        },
+    }
+}

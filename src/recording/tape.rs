@@ -1,0 +1,400 @@
+//! One recording while it is being made: what is queued, what is written, how it ends.
+//!
+//! Accepts output up to a bound and makes the caller wait beyond it; hands it to a writer
+//! thread in batches. Never lets two threads write at once, and never accepts after a failure.
+
+use std::{
+    fs::File,
+    io::{self, Write as _},
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use aws_lc_rs::digest::{Context, SHA256};
+use data_encoding::HEXLOWER;
+use tokio::sync::Notify;
+use tracing::{error, warn};
+
+use super::{
+    RecordingError,
+    content::{Events, Stream},
+    place::doing,
+    writers::Desk,
+};
+use crate::{
+    clock::Clock,
+    kill::KillSwitch,
+    model::{recording::Recording, session::KillReason},
+};
+
+/// So many bytes of a track, as they will stand in the file, may wait for the disk. One piece
+/// of output may reach beyond it.
+pub const QUEUE_LIMIT: usize = 256 * 1024;
+/// A thread is called at once when so much waits.
+const WRITE_AT: usize = 64 * 1024;
+
+/// What became of a recording.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// Without `finished_at` and `sha256` if it failed.
+    pub recording: Recording,
+    /// Why it is not whole.
+    pub failure: Option<String>,
+}
+
+pub(super) struct Tape {
+    pub recording: Recording,
+    /// Pulled when the recording fails; none where it is not required.
+    pub required_by: Option<KillSwitch>,
+    clock: Clock,
+    desk: Desk,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+struct State {
+    events: Events,
+    /// Accepted and not yet taken by a thread.
+    queued: Vec<u8>,
+    /// Taken by a thread and not yet written.
+    in_flight: usize,
+    /// None while a thread has it, and after the end.
+    reel: Option<Reel>,
+    called: Called,
+    unsynced: bool,
+    sync_due: bool,
+    closing: bool,
+    end: Option<Finished>,
+    reported: bool,
+}
+
+/// Whether a thread has been told that something is queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Called {
+    No,
+    Soon,
+    Now,
+}
+
+/// The file and what is known of its content.
+struct Reel {
+    file: File,
+    digest: Context,
+    bytes: u64,
+}
+
+impl Tape {
+    /// A tape for a file in which `header` stands already.
+    pub fn new(
+        recording: Recording,
+        required_by: Option<KillSwitch>,
+        clock: Clock,
+        desk: Desk,
+        events: Events,
+        (file, header): (File, &[u8]),
+    ) -> Arc<Self> {
+        let mut digest = Context::new(&SHA256);
+        digest.update(header);
+        desk.opened();
+        Arc::new(Self {
+            recording,
+            required_by,
+            clock,
+            desk,
+            state: Mutex::new(State {
+                events,
+                queued: Vec::new(),
+                in_flight: 0,
+                reel: Some(Reel {
+                    file,
+                    digest,
+                    bytes: header.len() as u64,
+                }),
+                called: Called::No,
+                unsynced: true,
+                sync_due: false,
+                closing: false,
+                end: None,
+                reported: false,
+            }),
+            changed: Notify::new(),
+        })
+    }
+
+    pub async fn output(
+        self: &Arc<Self>,
+        stream: Stream,
+        bytes: &[u8],
+        switch: &KillSwitch,
+    ) -> Result<(), RecordingError> {
+        self.accept(switch, |events, millis, into| {
+            events.add(stream, millis, bytes, into);
+        })
+        .await
+    }
+
+    /// Waits until there is room, then queues the event that `write` appends.
+    pub async fn accept(
+        self: &Arc<Self>,
+        switch: &KillSwitch,
+        write: impl FnOnce(&mut Events, u64, &mut Vec<u8>),
+    ) -> Result<(), RecordingError> {
+        let mut write = Some(write);
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // From here on a change is seen, also one that comes before the wait.
+            changed.as_mut().enable();
+            if self.try_accept(&mut write)? {
+                return Ok(());
+            }
+            tokio::select! {
+                () = changed => {}
+                reason = switch.killed() => return Err(RecordingError::Killed(reason)),
+            }
+        }
+    }
+
+    fn try_accept(
+        self: &Arc<Self>,
+        write: &mut Option<impl FnOnce(&mut Events, u64, &mut Vec<u8>)>,
+    ) -> Result<bool, RecordingError> {
+        let mut state = self.state();
+        if let Some(failure) = state.end.as_ref().and_then(|end| end.failure.as_ref()) {
+            // Given up where it is not required: the session goes on without.
+            return match self.required_by {
+                Some(_) => Err(RecordingError::Failed(failure.clone())),
+                None => Ok(true),
+            };
+        }
+        if state.closing {
+            return Err(RecordingError::Closed);
+        }
+        if state.queued.len() + state.in_flight >= QUEUE_LIMIT {
+            return Ok(false);
+        }
+        let write = write.take().expect("it is accepted once");
+        self.put(&mut state, write);
+        Ok(true)
+    }
+
+    fn put(
+        self: &Arc<Self>,
+        state: &mut State,
+        write: impl FnOnce(&mut Events, u64, &mut Vec<u8>),
+    ) {
+        // The clock is asked under the lock, so events stand in the order of their times.
+        let millis = self.clock.now().since(self.recording.started_at);
+        let millis = u64::try_from(millis.as_millis()).unwrap_or(u64::MAX);
+        write(&mut state.events, millis, &mut state.queued);
+        self.call(state);
+    }
+
+    fn call(self: &Arc<Self>, state: &mut State) {
+        // A thread that has the reel looks again when it puts it back.
+        if state.reel.is_none() {
+            return;
+        }
+        if state.closing || state.sync_due || state.queued.len() >= WRITE_AT {
+            if state.called != Called::Now {
+                state.called = Called::Now;
+                self.desk.write_now(self);
+            }
+        } else if !state.queued.is_empty() && state.called == Called::No {
+            state.called = Called::Soon;
+            self.desk.write_soon(self);
+        }
+    }
+
+    /// Ends the recording with a last word; waits for nothing. Once is enough.
+    pub fn close(self: &Arc<Self>, last_word: Option<&str>) {
+        let mut state = self.state();
+        if state.closing || state.end.is_some() {
+            return;
+        }
+        self.put(&mut state, |events, millis, into| {
+            events.end(millis, into);
+            if let Some(last_word) = last_word {
+                events.marker(millis, last_word, into);
+            }
+        });
+        state.closing = true;
+        self.call(&mut state);
+    }
+
+    pub async fn ended(&self) -> Finished {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if let Some(end) = self.end() {
+                return end;
+            }
+            changed.await;
+        }
+    }
+
+    /// What waits for the disk.
+    #[cfg(test)]
+    pub fn queued(&self) -> usize {
+        let state = self.state();
+        state.queued.len() + state.in_flight
+    }
+
+    /// Notes that somebody has been told of the end and will keep it.
+    pub fn report(&self) {
+        self.state().reported = true;
+    }
+
+    pub fn is_reported(&self) -> bool {
+        self.state().reported
+    }
+
+    pub fn end(&self) -> Option<Finished> {
+        self.state().end.clone()
+    }
+
+    /// Writes what is queued; on a writer's thread.
+    pub fn write(self: &Arc<Self>) {
+        let (batch, sync, mut reel) = {
+            let mut state = self.state();
+            state.called = Called::No;
+            let Some(reel) = state.reel.take() else {
+                return;
+            };
+            let batch = mem::take(&mut state.queued);
+            state.in_flight = batch.len();
+            (batch, mem::take(&mut state.sync_due), reel)
+        };
+        let mut written = self.write_batch(&mut reel, &batch);
+        if sync && written.is_ok() {
+            written = confirmed(reel.file.sync_data()).map_err(doing("syncing the file"));
+        }
+        let mut state = self.state();
+        state.in_flight = 0;
+        if let Err(error) = written {
+            return self.fail(state, reel, &error);
+        }
+        if sync {
+            state.unsynced = false;
+        } else if !batch.is_empty() && !state.unsynced {
+            state.unsynced = true;
+            self.desk.sync_later(self);
+        }
+        self.put_back(state, reel);
+    }
+
+    /// Has the disk confirm what was written; on a writer's thread.
+    pub fn sync(self: &Arc<Self>) {
+        self.state().sync_due = true;
+        self.write();
+    }
+
+    /// Schedules the first sync: the header is written when a tape is made.
+    pub fn started(self: &Arc<Self>) {
+        self.desk.sync_later(self);
+    }
+
+    fn write_batch(&self, reel: &mut Reel, batch: &[u8]) -> Result<(), RecordingError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.desk.place().check_running()?;
+        reel.file
+            .write_all(batch)
+            .map_err(doing("writing the file"))?;
+        reel.digest.update(batch);
+        reel.bytes += batch.len() as u64;
+        Ok(())
+    }
+
+    fn put_back(self: &Arc<Self>, mut state: MutexGuard<'_, State>, reel: Reel) {
+        if state.closing && state.queued.is_empty() {
+            drop(state);
+            return self.finish(reel);
+        }
+        state.reel = Some(reel);
+        self.call(&mut state);
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    fn finish(self: &Arc<Self>, reel: Reel) {
+        let synced = confirmed(reel.file.sync_all()).map_err(doing("syncing the file"));
+        let state = self.state();
+        match synced {
+            Err(error) => self.fail(state, reel, &error),
+            Ok(()) => {
+                let hash = HEXLOWER.encode(reel.digest.finish().as_ref());
+                let recording = Recording {
+                    finished_at: Some(self.clock.now()),
+                    bytes: reel.bytes,
+                    sha256: Some(hash),
+                    ..self.recording.clone()
+                };
+                self.over(state, recording, None);
+            }
+        }
+    }
+
+    fn fail(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, State>,
+        reel: Reel,
+        error: &RecordingError,
+    ) {
+        let failure = with_cause(error);
+        state.queued = Vec::new();
+        let recording = Recording {
+            bytes: reel.bytes,
+            ..self.recording.clone()
+        };
+        let (session, recorded) = (&self.recording.session, &self.recording.id);
+        match &self.required_by {
+            Some(_) => {
+                error!(%session, recording = %recorded, error = failure, "Recording lost, ending session");
+            }
+            None => {
+                warn!(%session, recording = %recorded, error = failure, "Recording lost, session goes on without");
+            }
+        }
+        // INVARIANT: the end is set before the switch is pulled, so that nothing is accepted
+        // between the two.
+        self.over(state, recording, Some(failure));
+        if let Some(switch) = &self.required_by {
+            switch.pull(KillReason::RecordingFailed);
+        }
+    }
+
+    fn over(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, State>,
+        recording: Recording,
+        failure: Option<String>,
+    ) {
+        state.end = Some(Finished { recording, failure });
+        drop(state);
+        self.desk.closed();
+        self.changed.notify_waiters();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic while an event is appended leaves a torn line at worst, which readers take.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A pipe or device has no disk that could confirm anything.
+fn confirmed(synced: io::Result<()>) -> io::Result<()> {
+    match synced {
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+        synced => synced,
+    }
+}
+
+fn with_cause(error: &RecordingError) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
