@@ -32,7 +32,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["model", "store", "vault::SigningKey", "vault::is_signed_by"],
     ),
     ("identity", &["model", "store", "clock", "vault::entropy"]),
-    ("lifecycle", &["model", "store", "audit", "kill", "clock"]),
+    (
+        "lifecycle",
+        &["model", "store", "audit", "kill", "clock", "vault::entropy"],
+    ),
     ("sweeper", &["model", "store", "lifecycle", "kill", "clock"]),
     (
         "session",
