@@ -12,11 +12,14 @@ pub enum StoreError {
         doing: &'static str,
         source: sqlx::Error,
     },
+    #[error("database gave no answer while {doing}")]
+    Silent { doing: &'static str },
     #[error("database cannot be opened: {0}")]
     Open(String),
     #[error("database {path} is locked by another process")]
     Locked { path: PathBuf },
-    #[error("database is busy: no turn to write came in time")]
+    /// No turn to write, or no connection, came in time.
+    #[error("database is busy or out of reach: no turn came in time")]
     Busy,
     #[error("database was made by a newer doorward (migration {0} is not known here)")]
     Newer(i64),
@@ -51,7 +54,7 @@ impl StoreError {
     /// Whether the database is out of reach, as opposed to having answered no.
     pub fn is_unavailable(&self) -> bool {
         match self {
-            Self::Busy | Self::Locked { .. } | Self::Open(_) => true,
+            Self::Busy | Self::Silent { .. } | Self::Locked { .. } | Self::Open(_) => true,
             Self::Database { source, .. } => match source {
                 sqlx::Error::Io(_)
                 | sqlx::Error::Tls(_)
@@ -76,6 +79,9 @@ impl StoreError {
 
     /// The error of a statement, by the fence that refused it if one did.
     pub(super) fn database(doing: &'static str, source: sqlx::Error) -> Self {
+        if matches!(source, sqlx::Error::PoolTimedOut) {
+            return Self::Busy;
+        }
         let Some(error) = source.as_database_error() else {
             return Self::Database { doing, source };
         };
@@ -174,7 +180,7 @@ fn out_of_reach(code: Option<&str>) -> bool {
     match code.parse::<u32>() {
         // SQLite's extended codes keep the kind in the low byte; PostgreSQL's have five digits.
         Ok(number) if code.len() < 5 => matches!(number & 0xff, 5 | 6 | 8 | 10 | 11 | 13 | 14 | 26),
-        _ => ["08", "53", "57", "58"]
+        _ => ["08", "53", "55P03", "57", "58"]
             .iter()
             .any(|class| code.starts_with(class)),
     }

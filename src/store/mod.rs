@@ -81,9 +81,8 @@ impl Store {
                 Some(turn.expect("the semaphore is never closed"))
             }
         };
-        let inner = self.pool.begin().await;
         Ok(Tx {
-            inner: inner.map_err(|source| StoreError::database(doing, source))?,
+            inner: sql::answered(doing, self.pool.begin()).await?,
             _writer: writer,
         })
     }
@@ -103,13 +102,11 @@ impl Store {
 
 impl Tx {
     pub async fn commit(self) -> Result<()> {
-        let committed = self.inner.commit().await;
-        committed.map_err(|source| StoreError::database("committing a transaction", source))
+        sql::answered("committing a transaction", self.inner.commit()).await
     }
 
     /// Undoes all of it. Dropping does as well, a little later.
     pub async fn rollback(self) -> Result<()> {
-        let undone = self.inner.rollback().await;
-        undone.map_err(|source| StoreError::database("undoing a transaction", source))
+        sql::answered("undoing a transaction", self.inner.rollback()).await
     }
 }

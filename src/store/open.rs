@@ -28,6 +28,9 @@ const CONNECTIONS: u32 = 16;
 const PRAGMAS: &str = "pragma busy_timeout = 5000; pragma journal_mode = wal; \
     pragma synchronous = full; pragma foreign_keys = on; pragma trusted_schema = off";
 
+/// A node that hangs in the middle of a transaction must not hold up the audit chain of all.
+const SETTINGS: &str = "set lock_timeout = '5s'; set idle_in_transaction_session_timeout = '10s'";
+
 impl Store {
     /// Opens the database at `url`, `sqlite:PATH` or `postgres://…`, makes the file (mode
     /// 0600) if it is missing, and brings the schema up to this version.
@@ -82,6 +85,9 @@ impl Store {
         let pool = AnyPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(PATIENCE)
+            .after_connect(|connection, _| {
+                Box::pin(async move { connection.execute(SETTINGS).await.map(drop) })
+            })
             .connect(url)
             .await
             .map_err(|error| {

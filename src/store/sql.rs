@@ -1,7 +1,7 @@
 //! A statement with its values, and a row with its columns: the only words spoken with sqlx.
 //! Knows text and whole numbers, because both databases know them by the same names.
 
-use std::{borrow::Cow, fmt::Display, str::FromStr};
+use std::{borrow::Cow, fmt::Display, str::FromStr, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{
@@ -11,6 +11,21 @@ use sqlx::{
 
 use super::{Result, Store, StoreError, Tx};
 use crate::model::time::Timestamp;
+
+/// Longest wait for one answer. A server that is cut off sends none, and no error either.
+/// Longer than what either database waits for a lock by itself, so that theirs comes first.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// What the database answers to one thing asked of it, with its error named or its silence.
+pub(super) async fn answered<T>(
+    doing: &'static str,
+    asked: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T> {
+    match tokio::time::timeout(ANSWER_WITHIN, asked).await {
+        Ok(answer) => answer.map_err(|source| StoreError::database(doing, source)),
+        Err(_) => Err(StoreError::Silent { doing }),
+    }
+}
 
 /// Where a read comes from: `&Store` for what is committed, `&mut Tx` for what this
 /// transaction sees.
@@ -55,9 +70,8 @@ impl Tx {
             arguments,
         } = sql;
         let query = sqlx::query_with(AssertSqlSafe(text), arguments);
-        let done = self.inner.execute(query).await;
-        done.map(|done| done.rows_affected())
-            .map_err(|source| StoreError::database(doing, source))
+        let done = answered(doing, self.inner.execute(query)).await?;
+        Ok(done.rows_affected())
     }
 
     /// Runs a write that must touch a row; none means that somebody else was faster.
@@ -144,9 +158,8 @@ impl Sql {
             arguments,
         } = self;
         let query = sqlx::query_with(AssertSqlSafe(text), arguments);
-        let rows = executor.fetch_all(query).await;
-        rows.map(|rows| rows.into_iter().map(Row).collect())
-            .map_err(|source| StoreError::database(doing, source))
+        let rows = answered(doing, executor.fetch_all(query)).await?;
+        Ok(rows.into_iter().map(Row).collect())
     }
 }
 
