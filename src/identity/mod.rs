@@ -3,6 +3,14 @@
 //! Turns proofs into answers. It decides about no access, and keeps no secret of anybody:
 //! only what a secret can be checked against.
 
+mod bootstrap;
 pub mod password;
+pub mod sign_in;
 pub mod ssh_key;
+mod throttle;
 pub mod token;
+
+pub use self::{
+    password::Passwords,
+    sign_in::{BootstrapError, Door, Identity, Issued, SignInError},
+};

@@ -1,0 +1,378 @@
+//! Signing in: from a password, a key or a token to a `Principal`.
+//!
+//! Unknown, disabled and wrong are one answer, in one time. Guessing is slowed by address and
+//! by name. Never says which part was wrong, to the person; the auditor reads it.
+
+use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
+
+use tracing::warn;
+
+use super::{
+    bootstrap::Bootstrap,
+    password::{BadPassword, NewPassword, PasswordHash, Passwords},
+    throttle::Throttle,
+    token::{Token as Secret, TokenKind},
+};
+use crate::{
+    audit,
+    clock::Clock,
+    model::{
+        audit::{Actor, AuditEvent, AuditOutcome},
+        ids::{PersonId, TokenId, UserId},
+        name::UserName,
+        principal::{Principal, Proof, Role, Scope, Scopes},
+        text::Text,
+        time::{Span, Timestamp},
+        user::{Token, User},
+    },
+    store::{self, Store, StoreError},
+    vault::entropy,
+};
+
+/// How long a sign-in lasts before it must be repeated.
+pub const SIGNED_IN_FOR: Span = Span::hours(12);
+
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    #[error("the user name, password, key or token is not right")]
+    Refused,
+    #[error("too many attempts; try again in {} s", .0.as_secs().max(1))]
+    Throttled(Duration),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Where somebody signs in, for the audit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    Api,
+    Ssh,
+}
+
+impl Door {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Ssh => "ssh",
+        }
+    }
+}
+
+#[derive(Clone)]
+pub struct Identity(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    clock: Clock,
+    passwords: Passwords,
+    throttle: Throttle,
+    bootstrap: Bootstrap,
+}
+
+/// A token and the one sight of its secret.
+pub struct Issued {
+    pub token: Token,
+    pub secret: Secret,
+}
+
+impl Identity {
+    /// `per_address` and `per_name` are attempts in a minute.
+    pub fn new(store: Store, clock: Clock, per_address: NonZeroU32, per_name: NonZeroU32) -> Self {
+        Self(Arc::new(Inner {
+            store,
+            clock,
+            passwords: Passwords::default(),
+            throttle: Throttle::new(per_address, per_name),
+            bootstrap: Bootstrap::default(),
+        }))
+    }
+
+    pub fn passwords(&self) -> &Passwords {
+        &self.0.passwords
+    }
+
+    /// A user by their password.
+    pub async fn password(
+        &self,
+        name: &str,
+        password: &str,
+        peer: IpAddr,
+        door: Door,
+    ) -> Result<Principal, SignInError> {
+        self.0
+            .throttle
+            .admit(name, peer)
+            .map_err(SignInError::Throttled)?;
+        let user = self.user_named(name).await?;
+        let hash = match &user {
+            Some(user) => store::user::password_hash(&self.0.store, &user.id).await?,
+            None => None,
+        };
+        // Somebody unknown costs the same hash as somebody known.
+        // A stored hash that does not parse is the password of nobody.
+        let hash = hash.and_then(|hash| hash.parse::<PasswordHash>().ok());
+        let right = self
+            .0
+            .passwords
+            .verify(password.to_owned(), hash.as_ref())
+            .await;
+        match user.filter(|user| right && !user.disabled) {
+            Some(user) => Ok(user.principal(Proof::Password)),
+            None => Err(self.refused(name, peer, door, "password").await),
+        }
+    }
+
+    /// A user by a key whose signature was verified. Never call it for a key that was only offered.
+    pub async fn ssh_key(
+        &self,
+        name: &str,
+        fingerprint: &str,
+        peer: IpAddr,
+    ) -> Result<Principal, SignInError> {
+        let user = self.user_named(name).await?.filter(|user| !user.disabled);
+        let keys = match &user {
+            Some(user) => store::ssh_key::of_user(&self.0.store, &user.id).await?,
+            None => Vec::new(),
+        };
+        let fingerprint = keys
+            .into_iter()
+            .map(|key| key.fingerprint)
+            .find(|known| known == fingerprint);
+        match (user, fingerprint) {
+            (Some(user), Some(fingerprint)) => Ok(user.principal(Proof::SshKey { fingerprint })),
+            _ => Err(self.refused(name, peer, Door::Ssh, "public key").await),
+        }
+    }
+
+    /// Whether a key may be offered by that user: says nothing about who offers it.
+    pub async fn knows_key(&self, name: &str, fingerprint: &str) -> Result<bool, SignInError> {
+        let Some(user) = self.user_named(name).await?.filter(|user| !user.disabled) else {
+            return Ok(false);
+        };
+        let keys = store::ssh_key::of_user(&self.0.store, &user.id).await?;
+        Ok(keys.iter().any(|key| key.fingerprint == fingerprint))
+    }
+
+    /// A user by an API token, with the token's scopes.
+    pub async fn token(&self, presented: &str) -> Result<(Principal, Token), SignInError> {
+        let Ok(presented) = Secret::parse(presented) else {
+            return Err(SignInError::Refused);
+        };
+        let store = &self.0.store;
+        let hash = presented.hash().to_string();
+        let found = store::found(store::token::by_hash(store, &hash).await)?;
+        let Some(token) = found else {
+            return Err(SignInError::Refused);
+        };
+        let user = store::user::by_id(store, &token.user).await?;
+        if user.disabled || token.expires_at <= self.0.clock.now() {
+            return Err(SignInError::Refused);
+        }
+        let proof = Proof::Token {
+            token: token.id.clone(),
+        };
+        Ok((user.scoped_principal(proof, token.scopes.clone()), token))
+    }
+
+    /// A token for somebody who has just signed in, good for all they may do.
+    pub async fn sign_in(
+        &self,
+        by: &Principal,
+        peer: IpAddr,
+        door: Door,
+    ) -> Result<Issued, SignInError> {
+        let label = Text::ours(&format!("signed in from {peer}"));
+        let now = self.0.clock.now();
+        let issued = self.new_token(
+            &by.user,
+            label,
+            Scope::ALL.into_iter().collect(),
+            now + SIGNED_IN_FOR,
+        );
+        let event = AuditEvent::done(
+            now,
+            "user.sign-in",
+            Actor::from(by),
+            format!("{} signed in", by.name),
+        )
+        .about_user(&by.user)
+        .with(serde_json::json!({ "door": door.as_str(), "peer": peer.to_string() }));
+        self.store_token(&issued, &event).await?;
+        Ok(issued)
+    }
+
+    /// A token that a user makes for a program.
+    pub async fn issue(
+        &self,
+        by: &Principal,
+        label: Text,
+        scopes: Scopes,
+        lifetime: Span,
+    ) -> Result<Issued, SignInError> {
+        let now = self.0.clock.now();
+        // A token never reaches further than the one who makes it.
+        let scopes = scopes.intersection(&by.scopes).copied().collect();
+        let issued = self.new_token(&by.user, label, scopes, now + lifetime);
+        let event = AuditEvent::done(
+            now,
+            "token.create",
+            Actor::from(by),
+            format!("{} made a token", by.name),
+        )
+        .about_user(&by.user)
+        .with(serde_json::json!({
+            "token": issued.token.id,
+            "label": issued.token.label,
+            "scopes": issued.token.scopes,
+            "expires_at": issued.token.expires_at,
+        }));
+        self.store_token(&issued, &event).await?;
+        Ok(issued)
+    }
+
+    /// The one-time token that makes the first admin; none once there is an admin.
+    pub async fn bootstrap_token(&self) -> Result<Option<zeroize::Zeroizing<String>>, StoreError> {
+        if store::user::count_admins(&self.0.store).await? > 0 {
+            return Ok(None);
+        }
+        Ok(Some(self.0.bootstrap.offer()))
+    }
+
+    /// Makes the first admin. Nothing else does, and it works once.
+    pub async fn bootstrap(
+        &self,
+        presented: &str,
+        name: UserName,
+        full_name: Text,
+        password: &str,
+        peer: IpAddr,
+    ) -> Result<Principal, BootstrapError> {
+        let throttled = |wait| BootstrapError::SignIn(SignInError::Throttled(wait));
+        self.0.throttle.admit("", peer).map_err(throttled)?;
+        if !self.0.bootstrap.matches(presented) {
+            self.refused(name.as_str(), peer, Door::Api, "bootstrap token")
+                .await;
+            return Err(SignInError::Refused.into());
+        }
+        let hash = self
+            .0
+            .passwords
+            .hash(NewPassword::new(password.to_owned())?)
+            .await
+            .to_string();
+        let now = self.0.clock.now();
+        let id = UserId::new(now, entropy());
+        let user = User {
+            person: PersonId::from(&id),
+            id,
+            name,
+            full_name,
+            email: None,
+            roles: Role::ALL.into_iter().collect(),
+            groups: Default::default(),
+            vouched_by: None,
+            disabled: false,
+            created_at: now,
+        };
+        let event = AuditEvent::done(
+            now,
+            "user.bootstrap",
+            Actor::from(&user.principal(Proof::Bootstrap)),
+            "the first admin",
+        )
+        .about_user(&user.id)
+        .with(serde_json::json!({ "name": user.name, "peer": peer.to_string() }));
+        let mut tx = self.0.store.begin().await.map_err(SignInError::from)?;
+        store::user::insert(&mut tx, &user)
+            .await
+            .map_err(SignInError::from)?;
+        store::user::set_password(&mut tx, &user.id, Some(&hash))
+            .await
+            .map_err(SignInError::from)?;
+        audit::append(&mut tx, &event)
+            .await
+            .map_err(SignInError::from)?;
+        // INVARIANT: counted under the lock of the audit chain, so that two nodes make one admin.
+        if store::user::count_admins(&mut tx)
+            .await
+            .map_err(SignInError::from)?
+            > 1
+        {
+            return Err(SignInError::Refused.into());
+        }
+        tx.commit().await.map_err(SignInError::from)?;
+        self.0.bootstrap.spend();
+        Ok(user.principal(Proof::Bootstrap))
+    }
+
+    async fn user_named(&self, name: &str) -> Result<Option<User>, StoreError> {
+        match name.parse() {
+            Ok(name) => store::found(store::user::by_name(&self.0.store, &name).await),
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn new_token(
+        &self,
+        user: &UserId,
+        label: Text,
+        scopes: Scopes,
+        expires_at: Timestamp,
+    ) -> Issued {
+        let now = self.0.clock.now();
+        let token = Token {
+            id: TokenId::new(now, entropy()),
+            user: user.clone(),
+            label,
+            scopes,
+            created_at: now,
+            expires_at,
+            last_used_at: None,
+        };
+        Issued {
+            token,
+            secret: Secret::generate(TokenKind::Api),
+        }
+    }
+
+    async fn store_token(&self, issued: &Issued, event: &AuditEvent) -> Result<(), SignInError> {
+        let mut tx = self.0.store.begin().await?;
+        store::token::insert(&mut tx, &issued.token, &issued.secret.hash().to_string()).await?;
+        audit::append(&mut tx, event).await?;
+        Ok(tx.commit().await?)
+    }
+
+    async fn refused(&self, name: &str, peer: IpAddr, door: Door, proof: &str) -> SignInError {
+        let claimed = Text::ours(&name.chars().take(64).collect::<String>()).one_line();
+        let actor = Actor::Nobody {
+            claimed,
+            peer: peer.to_string(),
+        };
+        let mut event = AuditEvent::done(
+            self.0.clock.now(),
+            "user.sign-in",
+            actor,
+            format!("sign-in refused: {proof} not right, or user unknown or disabled"),
+        );
+        event.outcome = AuditOutcome::Refused("sign-in".to_owned());
+        event.detail = serde_json::json!({ "door": door.as_str() });
+        if let Err(error) = self.note(&event).await {
+            warn!(%error, "Refused sign-in not audited");
+        }
+        SignInError::Refused
+    }
+
+    async fn note(&self, event: &AuditEvent) -> Result<(), StoreError> {
+        let mut tx = self.0.store.begin().await?;
+        audit::append(&mut tx, event).await?;
+        tx.commit().await
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum BootstrapError {
+    #[error(transparent)]
+    SignIn(#[from] SignInError),
+    #[error(transparent)]
+    Password(#[from] BadPassword),
+}
