@@ -3,21 +3,23 @@
 //! Answers what becomes of a check-out and makes it so, in one transaction with its audit
 //! event. Never decides a rule (`model` does) and never touches a stream (`kill` does).
 
+mod asking;
+mod record;
+
 use std::sync::Arc;
 
-use serde_json::json;
 use tokio::sync::broadcast;
-use tracing::{info, warn};
+use tracing::info;
 
+use self::record::event_of;
 use crate::{
     audit,
     clock::Clock,
     kill::Switchboard,
     model::{
-        audit::{Actor, AuditEvent},
-        checkout::{Ask, Checkout, Command, Place, State},
-        ids::{AccountId, CheckoutId, Code, TargetId, UserId},
-        name::{AccountName, UserName},
+        checkout::{Checkout, Command},
+        ids::{AccountId, CheckoutId, TargetId, UserId},
+        name::UserName,
         principal::{Principal, Proof},
         refusal::Refusal,
         session::KillReason,
@@ -25,8 +27,7 @@ use crate::{
         time::Span,
         user::User,
     },
-    store::{self, Store, StoreError, checkout::Insertion},
-    vault::entropy,
+    store::{self, Store, StoreError},
 };
 
 /// How often a decision is made anew because somebody else's came between.
@@ -108,64 +109,6 @@ impl Lifecycle {
     pub fn announce(&self, change: Change) {
         // Nobody listening is no fault.
         self.0.changes.send(change).ok();
-    }
-
-    /// Files a request, or joins the one that waits already.
-    pub async fn request(
-        &self,
-        by: &Principal,
-        target: &str,
-        account: Option<&AccountName>,
-        ask: Ask,
-    ) -> Result<Asked, LifecycleError> {
-        let made = async {
-            let place = self.place(target, account).await?;
-            self.check_chosen_approver(&ask, by, &place).await?;
-            self.create(by, |id, code, now| {
-                Checkout::request(id, code, ask.clone(), by, &place, now)
-            })
-            .await
-        };
-        let made = made.await;
-        self.audit_refusal("checkout.request", by, None, made, target)
-            .await
-    }
-
-    /// A check-out that `by` gives to `holder` unasked.
-    pub async fn grant(
-        &self,
-        by: &Principal,
-        holder: &UserName,
-        target: &str,
-        account: Option<&AccountName>,
-        ask: Ask,
-    ) -> Result<Asked, LifecycleError> {
-        let made = async {
-            let holder = self
-                .enabled_user(holder)
-                .await?
-                .ok_or_else(|| Refusal::NoSuchUser(holder.clone()))?;
-            // Given by another, so no proof of the holder's is at hand and none is needed.
-            let holder = holder.principal(Proof::Password);
-            let place = self.place(target, account).await?;
-            let others = self.other_approvers(by, None).await?;
-            self.create(by, |id, code, now| {
-                Checkout::grant_to(
-                    id,
-                    code,
-                    ask.clone(),
-                    &holder,
-                    by.clone(),
-                    others,
-                    &place,
-                    now,
-                )
-            })
-            .await
-        };
-        let made = made.await;
-        self.audit_refusal("checkout.grant", by, None, made, target)
-            .await
     }
 
     pub async fn approve(
@@ -405,96 +348,6 @@ impl Lifecycle {
         });
     }
 
-    async fn create(
-        &self,
-        by: &Principal,
-        make: impl Fn(CheckoutId, Code, crate::model::time::Timestamp) -> Result<Checkout, Refusal>,
-    ) -> Result<Asked, LifecycleError> {
-        let Inner { store, clock, .. } = &*self.0;
-        for attempt in 0..ATTEMPTS {
-            let now = clock.now();
-            // A code that is taken is tried again, then longer.
-            let length = Code::SHORTEST + attempt / 3;
-            let checkout = make(
-                CheckoutId::new(now, entropy()),
-                Code::new(length, entropy()),
-                now,
-            )?;
-            let mut tx = store.begin().await?;
-            match store::checkout::insert(&mut tx, &checkout).await {
-                Ok(Insertion::New) => {}
-                Ok(Insertion::Joined(pending)) => return Ok(Asked::Joined(*pending)),
-                Ok(Insertion::CodeTaken) => continue,
-                Err(StoreError::Exclusive) => {
-                    drop(tx);
-                    match self.taken(&checkout).await? {
-                        Some(refusal) => return Err(refusal.into()),
-                        // The holder let go between the two looks.
-                        None => continue,
-                    }
-                }
-                Err(error) => return Err(error.into()),
-            }
-            let kind = if checkout.granted_by.is_some() {
-                "checkout.grant"
-            } else {
-                "checkout.request"
-            };
-            let message = format!(
-                "{} asked for {}@{} for {}",
-                checkout.requester_name,
-                checkout.account_name,
-                checkout.target_name,
-                checkout.duration
-            );
-            let event = AuditEvent::done(now, kind, Actor::from(by), message)
-                .about_checkout(&checkout)
-                .with(facts(&checkout));
-            audit::append(&mut tx, &event).await?;
-            tx.commit().await?;
-            self.follow(&checkout);
-            return Ok(Asked::New(checkout));
-        }
-        Err(StoreError::Conflict.into())
-    }
-
-    async fn place(
-        &self,
-        target: &str,
-        account: Option<&AccountName>,
-    ) -> Result<Place, LifecycleError> {
-        let Ok(name) = target.parse() else {
-            return Err(Refusal::NoSuchTarget(target.chars().take(64).collect()).into());
-        };
-        Ok(store::place::find(&self.0.store, &name, account).await??)
-    }
-
-    async fn check_chosen_approver(
-        &self,
-        ask: &Ask,
-        by: &Principal,
-        place: &Place,
-    ) -> Result<(), LifecycleError> {
-        let Some(name) = &ask.approver else {
-            return Ok(());
-        };
-        let unfit = || Refusal::ApproverUnfit(name.to_string());
-        let user = self.enabled_user(name).await?.ok_or_else(unfit)?;
-        let now = self.0.clock.now();
-        let probe = Checkout::request(
-            CheckoutId::new(now, [0; 10]),
-            Code::new(4, [0; 10]),
-            ask.clone(),
-            by,
-            place,
-            now,
-        )?;
-        match probe.may_vote(&user.principal(Proof::Password), usize::MAX) {
-            Ok(_) => Ok(()),
-            Err(_) => Err(unfit().into()),
-        }
-    }
-
     async fn enabled_user(&self, name: &UserName) -> Result<Option<User>, StoreError> {
         let user = store::found(store::user::by_name(&self.0.store, name).await)?;
         Ok(user.filter(|user| !user.disabled))
@@ -539,104 +392,4 @@ impl Lifecycle {
             })
         }))
     }
-
-    async fn refused(
-        &self,
-        checkout: &Checkout,
-        command: &Command,
-        refusal: Refusal,
-    ) -> LifecycleError {
-        // Time that is not over yet and an auto check-in that does not apply are no news.
-        if refusal != Refusal::NothingDue {
-            let actor = command.by().map_or(Actor::Gateway, Actor::from);
-            let kind = format!("checkout.{}", command.verb());
-            let event = AuditEvent::refused(self.0.clock.now(), &kind, actor, &refusal)
-                .about_checkout(checkout);
-            self.note(&event).await;
-        }
-        refusal.into()
-    }
-
-    async fn audit_refusal<T>(
-        &self,
-        kind: &str,
-        by: &Principal,
-        target: Option<&TargetId>,
-        result: Result<T, LifecycleError>,
-        wanted: &str,
-    ) -> Result<T, LifecycleError> {
-        if let Err(LifecycleError::Refused(refusal)) = &result {
-            let mut event = AuditEvent::refused(self.0.clock.now(), kind, Actor::from(by), refusal)
-                .with(json!({ "target": Text::ours(wanted) }));
-            event.target = target.cloned();
-            self.note(&event).await;
-        }
-        result
-    }
-
-    /// Writes an event that stands alone. A refusal stays a refusal when it cannot be noted.
-    pub async fn note(&self, event: &AuditEvent) {
-        if let Err(error) = self.try_note(event).await {
-            warn!(kind = event.kind, %error, "Audit event not written");
-        }
-    }
-
-    pub async fn try_note(&self, event: &AuditEvent) -> Result<(), StoreError> {
-        let mut tx = self.0.store.begin().await?;
-        audit::append(&mut tx, event).await?;
-        tx.commit().await
-    }
-}
-
-fn event_of(
-    before: &Checkout,
-    after: &Checkout,
-    command: &Command,
-    now: crate::model::time::Timestamp,
-) -> AuditEvent {
-    let actor = command.by().map_or(Actor::Gateway, Actor::from);
-    let by = command.by().map_or("the gateway", |by| by.name.as_str());
-    let kind = match (command, &after.state) {
-        (Command::Tick, State::Ended { end, .. }) => format!("checkout.{}", end.reason.as_str()),
-        (Command::Tick, _) => "checkout.open".to_owned(),
-        _ => format!("checkout.{}", command.verb()),
-    };
-    let message = match (&before.state, &after.state) {
-        (_, State::Ended { end, .. }) if end.message.is_empty() => {
-            format!("{} by {by}", end.reason.past_tense())
-        }
-        (_, State::Ended { end, .. }) => {
-            format!("{} by {by}: {}", end.reason.past_tense(), end.message)
-        }
-        (State::Active { grant: was }, State::Active { grant: is }) if was != is => {
-            format!("extended to {} by {by}", is.ends_at)
-        }
-        (_, State::Active { grant }) => {
-            format!("{} by {by}, active until {}", command.verb(), grant.ends_at)
-        }
-        (_, State::Approved { grant }) => {
-            format!("{} by {by}, opens at {}", command.verb(), grant.starts_at)
-        }
-        (_, State::Requested) => format!("{} by {by}", command.verb()),
-    };
-    AuditEvent::done(now, &kind, actor, message)
-        .about_checkout(after)
-        .with(facts(after))
-}
-
-/// What an auditor wants to see beside the sentence.
-fn facts(checkout: &Checkout) -> serde_json::Value {
-    json!({
-        "code": checkout.code,
-        "state": checkout.state.as_str(),
-        "requester": checkout.requester_name,
-        "target": checkout.target_name,
-        "account": checkout.account_name,
-        "policy": checkout.policy,
-        "reason": checkout.reason,
-        "ticket": checkout.ticket,
-        "duration": checkout.duration,
-        "grant": checkout.grant(),
-        "votes": checkout.votes,
-    })
 }
