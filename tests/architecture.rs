@@ -31,7 +31,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "audit",
         &["model", "store", "vault::SigningKey", "vault::is_signed_by"],
     ),
-    ("identity", &["model", "store", "clock", "vault::entropy"]),
+    // A sign-in that was refused is audited where it was refused.
+    (
+        "identity",
+        &["model", "store", "audit", "clock", "vault::entropy"],
+    ),
     (
         "lifecycle",
         &["model", "store", "audit", "kill", "clock", "vault::entropy"],
