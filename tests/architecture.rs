@@ -16,7 +16,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &["model"]),
     ("telemetry", &["model", "config"]),
     // A private key is a private file, and a certificate has an end.
-    ("tls", &["model", "config", "clock", "vault::keyfile"]),
+    (
+        "tls",
+        &[
+            "model",
+            "config",
+            "clock",
+            "vault::entropy",
+            "vault::keyfile",
+        ],
+    ),
     // The clock measures how long a cut took.
     ("kill", &["model", "clock"]),
     // Their own section of the configuration is a plain value.
