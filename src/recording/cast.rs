@@ -3,7 +3,7 @@
 //! Pure: appends to a buffer, never writes a file and never asks the time. A character that
 //! is split between two chunks comes out whole; a byte that is no UTF-8 becomes U+FFFD.
 
-use std::{io::Write as _, str};
+use std::io::Write as _;
 
 use serde::{Deserialize, Serialize};
 
@@ -80,20 +80,39 @@ impl Utf8 {
     }
 
     fn decode(&mut self, bytes: &[u8], into: &mut Vec<u8>) {
-        let mut rest = &bytes[self.resume(bytes, into)..];
-        while !rest.is_empty() {
-            match str::from_utf8(rest) {
-                Ok(text) => return escape(text, into),
-                Err(error) => {
-                    let (good, bad) = rest.split_at(error.valid_up_to());
-                    escape(valid(good), into);
-                    let Some(length) = error.error_len() else {
-                        return self.hold(bad);
-                    };
-                    into.extend_from_slice(REPLACEMENT.as_bytes());
-                    rest = &bad[length..];
+        let bytes = &bytes[self.resume(bytes, into)..];
+        into.reserve(bytes.len() + bytes.len() / 8);
+        // What stands between `copied` and `at` is copied as it is, in one go.
+        let (mut copied, mut at) = (0, 0);
+        loop {
+            at += plain(&bytes[at..]);
+            let Some(&byte) = bytes.get(at) else {
+                into.extend_from_slice(&bytes[copied..]);
+                return;
+            };
+            let length = if byte < 0x80 {
+                into.extend_from_slice(&bytes[copied..at]);
+                escape_ascii(byte, into);
+                1
+            } else {
+                match Sequence::first_of(&bytes[at..]) {
+                    Sequence::Whole(length) => {
+                        at += length;
+                        continue;
+                    }
+                    Sequence::Broken(length) => {
+                        into.extend_from_slice(&bytes[copied..at]);
+                        into.extend_from_slice(REPLACEMENT.as_bytes());
+                        length
+                    }
+                    Sequence::Begun => {
+                        into.extend_from_slice(&bytes[copied..at]);
+                        return self.hold(&bytes[at..]);
+                    }
                 }
-            }
+            };
+            at += length;
+            copied = at;
         }
     }
 
@@ -109,22 +128,18 @@ impl Utf8 {
         joint[held..held + more].copy_from_slice(&bytes[..more]);
         let joint = &joint[..held + more];
         self.held = 0;
-        let (good, error) = match str::from_utf8(joint) {
-            Ok(text) => (text, None),
-            Err(error) => (valid(&joint[..error.valid_up_to()]), Some(error)),
-        };
-        // What is held back is the beginning of one character, so a first character that is
-        // whole reaches beyond it, and so does a sequence that turns out to be none.
-        if let Some(first) = good.chars().next() {
-            escape(&good[..first.len_utf8()], into);
-            return first.len_utf8() - held;
-        }
-        match error.and_then(|error| error.error_len()) {
-            Some(length) => {
+        // INVARIANT: what is held back is the beginning of a character, so whatever it turns
+        // out to be is at least as long.
+        match Sequence::first_of(joint) {
+            Sequence::Whole(length) => {
+                into.extend_from_slice(&joint[..length]);
+                length - held
+            }
+            Sequence::Broken(length) => {
                 into.extend_from_slice(REPLACEMENT.as_bytes());
                 length - held
             }
-            None => {
+            Sequence::Begun => {
                 self.hold(joint);
                 more
             }
@@ -169,44 +184,75 @@ fn close(into: &mut Vec<u8>) {
     into.extend_from_slice(b"\"]\n");
 }
 
-fn valid(checked: &[u8]) -> &str {
-    str::from_utf8(checked).expect("these bytes were found valid")
+/// What the bytes of a character beyond ASCII begin with. A broken one is as long as what
+/// one U+FFFD stands for: the longest beginning of a character, or one byte
+/// (Unicode 3.9, U+FFFD Substitution of Maximal Subparts; as `String::from_utf8_lossy`).
+enum Sequence {
+    Whole(usize),
+    Broken(usize),
+    /// All of it may belong to a character whose rest has not come.
+    Begun,
 }
 
-/// Appends `text` as the inside of a JSON string. Runs that need no escape are copied whole.
-fn escape(text: &str, into: &mut Vec<u8>) {
-    let mut rest = text.as_bytes();
-    into.reserve(rest.len() + rest.len() / 16);
-    loop {
-        let (run, after) = rest.split_at(plain(rest));
-        into.extend_from_slice(run);
-        let Some((&byte, after)) = after.split_first() else {
-            return;
+impl Sequence {
+    fn first_of(bytes: &[u8]) -> Self {
+        // The second byte's range keeps out what is too long, a surrogate or beyond U+10FFFF.
+        let (length, second) = match bytes[0] {
+            0..0x80 => return Self::Whole(1),
+            0xc2..=0xdf => (2, 0x80..=0xbf),
+            0xe0 => (3, 0xa0..=0xbf),
+            0xed => (3, 0x80..=0x9f),
+            0xe1..=0xef => (3, 0x80..=0xbf),
+            0xf0 => (4, 0x90..=0xbf),
+            0xf1..=0xf3 => (4, 0x80..=0xbf),
+            0xf4 => (4, 0x80..=0x8f),
+            _ => return Self::Broken(1),
         };
-        match byte {
-            b'\n' => into.extend_from_slice(b"\\n"),
-            b'\r' => into.extend_from_slice(b"\\r"),
-            b'\t' => into.extend_from_slice(b"\\t"),
-            b'"' => into.extend_from_slice(b"\\\""),
-            b'\\' => into.extend_from_slice(b"\\\\"),
-            _ => {
-                let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
-                into.extend_from_slice(&[
-                    b'\\',
-                    b'u',
-                    b'0',
-                    b'0',
-                    digit(byte >> 4),
-                    digit(byte & 15),
-                ]);
+        match bytes.get(1) {
+            None => return Self::Begun,
+            Some(byte) if !second.contains(byte) => return Self::Broken(1),
+            Some(_) => {}
+        }
+        for index in 2..length {
+            match bytes.get(index) {
+                None => return Self::Begun,
+                Some(0x80..=0xbf) => {}
+                Some(_) => return Self::Broken(index),
             }
         }
-        rest = after;
+        Self::Whole(length)
     }
 }
 
-/// How many bytes from the first on are copied as they are; eight are looked at at once.
+/// Appends `text` as the inside of a JSON string.
+fn escape(text: &str, into: &mut Vec<u8>) {
+    // Text has nothing broken in it and nothing held back.
+    Utf8::default().decode(text.as_bytes(), into);
+}
+
+fn escape_ascii(byte: u8, into: &mut Vec<u8>) {
+    let short = match byte {
+        b'\n' => b"\\n",
+        b'\r' => b"\\r",
+        b'\t' => b"\\t",
+        b'"' => b"\\\"",
+        b'\\' => b"\\\\",
+        _ => {
+            let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
+            let (high, low) = (digit(byte >> 4), digit(byte & 15));
+            return into.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]);
+        }
+    };
+    into.extend_from_slice(short);
+}
+
+/// How many bytes from the first on are ASCII and copied as they are; eight are looked at at
+/// once.
 fn plain(bytes: &[u8]) -> usize {
+    // Escapes and characters beyond ASCII often come in rows.
+    if bytes.first().is_some_and(|byte| is_special(*byte)) {
+        return 0;
+    }
     let (words, rest) = bytes.as_chunks::<8>();
     for (index, word) in words.iter().enumerate() {
         let found = special(u64::from_le_bytes(*word));
@@ -214,24 +260,28 @@ fn plain(bytes: &[u8]) -> usize {
             return index * 8 + found.trailing_zeros() as usize / 8;
         }
     }
-    let end = rest
-        .iter()
-        .position(|byte| matches!(byte, 0..0x20 | b'"' | b'\\'));
+    let end = rest.iter().position(|byte| is_special(*byte));
     words.len() * 8 + end.unwrap_or(rest.len())
 }
 
-/// Sets the high bit of each byte that needs an escape. Exact for the lowest such byte: a
-/// borrow runs upwards only.
+fn is_special(byte: u8) -> bool {
+    matches!(byte, 0..0x20 | b'"' | b'\\' | 0x80..)
+}
+
+/// Sets the high bit of each byte that needs an escape or is no ASCII. Exact for the lowest
+/// such byte: a borrow runs upwards only.
 fn special(word: u64) -> u64 {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
     let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word & HIGHS;
     let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    below(word, 0x20) | equal(b'"') | equal(b'\\')
+    (word & HIGHS) | below(word, 0x20) | equal(b'"') | equal(b'\\')
 }
 
 #[cfg(test)]
 mod tests {
+    use std::str;
+
     use proptest::prelude::*;
     use serde_json::Value;
 
@@ -305,11 +355,11 @@ mod tests {
 
     #[test]
     fn every_byte_is_found_at_every_place_of_a_word() {
-        for byte in 0..=0x7f_u8 {
+        for byte in 0..=0xff_u8 {
             for place in 0..16 {
                 let mut bytes = *b"ABCDEFGHIJKLMNOP";
                 bytes[place] = byte;
-                let needs = byte < 0x20 || byte == b'"' || byte == b'\\';
+                let needs = byte < 0x20 || byte == b'"' || byte == b'\\' || byte >= 0x80;
                 assert_eq!(
                     plain(&bytes),
                     if needs { place } else { 16 },
