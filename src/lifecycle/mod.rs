@@ -297,11 +297,23 @@ impl Lifecycle {
     }
 
     /// The one function: load, apply, write with the audit event, pull the switch.
+    ///
+    /// Runs to its end also when nobody waits for it any more: a revoke whose sender hung up
+    /// still pulls the switch.
     pub async fn command(
         &self,
         id: &CheckoutId,
         command: Command,
     ) -> Result<Checkout, LifecycleError> {
+        let (lifecycle, id) = (self.clone(), id.clone());
+        let decided = tokio::spawn(async move { lifecycle.decide(&id, command).await });
+        match decided.await {
+            Ok(decided) => decided,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+
+    async fn decide(&self, id: &CheckoutId, command: Command) -> Result<Checkout, LifecycleError> {
         let Inner { store, clock, .. } = &*self.0;
         for _ in 0..ATTEMPTS {
             let before = store::found(store::checkout::by_id(store, id).await)?

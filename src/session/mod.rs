@@ -1,1 +1,220 @@
+//! What a broker may do: be admitted, dial, use the credential, record, be told why it ended.
+//!
+//! A `Session` is a live use of a permit. Dropped means closed, and audited. Never speaks
+//! a protocol and never decides a rule.
 
+mod clerk;
+pub mod credential;
+pub mod dial;
+mod gate;
+pub mod reveal;
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use tokio::net::TcpStream;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::warn;
+
+use self::clerk::{Closed, Entry};
+pub use self::{
+    clerk::Clerk,
+    credential::{Credential, CredentialError},
+    dial::DialError,
+    gate::{Gate, GateParts},
+};
+use crate::{
+    kill::{KillSwitch, Leashed, Registration},
+    model::{
+        audit::{Actor, AuditEvent},
+        ids::SessionId,
+        name::AccountName,
+        permit::Permit,
+        principal::Principal,
+        refusal::Refusal,
+        session::Outcome,
+        target::{Account, Protocol, Target},
+        time::Timestamp,
+    },
+    recording::{Content, Recorder, Track},
+};
+
+/// What somebody at the door wants.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    pub protocol: Protocol,
+    /// As it was typed: a name that does not parse is a target that does not exist.
+    pub target: String,
+    pub account: Option<AccountName>,
+    pub peer: SocketAddr,
+    /// What their client calls itself, cleaned.
+    pub client: String,
+}
+
+/// One admitted connection. Share it in an `Arc`; the last drop closes its row.
+pub struct Session {
+    id: SessionId,
+    gate: Gate,
+    principal: Principal,
+    permit: Permit,
+    target: Target,
+    account: Account,
+    switch: KillSwitch,
+    /// Held so that the switchboard finds this session for as long as it lives.
+    _registration: Registration,
+    /// Ends it when its time is over.
+    _guard: AbortOnDropHandle<()>,
+    check_in_when_last: bool,
+    opened_at: Timestamp,
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
+    outcome: OnceLock<Outcome>,
+    /// None only while it is dropped.
+    recorder: Option<Recorder>,
+}
+
+impl Session {
+    pub fn id(&self) -> &SessionId {
+        &self.id
+    }
+
+    pub fn permit(&self) -> &Permit {
+        &self.permit
+    }
+
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
+    pub fn switch(&self) -> &KillSwitch {
+        &self.switch
+    }
+
+    pub fn opened_at(&self) -> Timestamp {
+        self.opened_at
+    }
+
+    /// The target's leg: connected within the limit, cut with the switch.
+    pub async fn dial(&self) -> Result<Leashed<TcpStream>, DialError> {
+        dial::dial(&self.target.address, &self.switch).await
+    }
+
+    /// The target's credential, unsealed for this permit. Audited before it is handed out.
+    pub async fn credential(&self) -> Result<Credential, CredentialError> {
+        self.gate.credential(self).await
+    }
+
+    /// Whether the permit still stands (P6): asked when a channel opens and when the two
+    /// streams are joined. A store that does not answer is a no.
+    pub async fn recheck(&self) -> Result<(), Refusal> {
+        self.gate.recheck(self).await
+    }
+
+    /// Begins the recording of one channel. Nothing of the channel goes to the target before
+    /// this returns; where the policy requires a recording, an error is a no.
+    pub async fn record(&self, content: Content) -> Result<Track, Refusal> {
+        let recorder = self
+            .recorder
+            .as_ref()
+            .expect("a session that is used is not dropped");
+        let attached = recorder.attach(content).await;
+        let track = attached.map_err(|error| {
+            warn!(session = %self.id, %error, "Recording not begun");
+            Refusal::NoRecording
+        })?;
+        if let Some(recording) = track.recording() {
+            self.gate.enter(Entry::Recording(recording.clone()));
+        }
+        Ok(track)
+    }
+
+    /// Ends the recording of one channel; `last_word` stands at its end: `exit status 0`.
+    pub async fn recorded(&self, track: Track, last_word: &str) {
+        if let Some(finished) = track.finish(last_word).await {
+            let event = AuditEvent::done(self.gate.now(), "", Actor::from(&self.principal), "");
+            let event = clerk::told(&self.about(event), &finished);
+            self.gate
+                .enter(Entry::Finished(Box::new((finished, event))));
+        }
+    }
+
+    /// Adds to what went from the person to the target.
+    pub fn count_in(&self, bytes: u64) {
+        self.bytes_in.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Adds to what went from the target to the person.
+    pub fn count_out(&self, bytes: u64) {
+        self.bytes_out.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Writes an audit event about this session: something was refused inside it.
+    pub async fn audit_refused(&self, kind: &str, refusal: &Refusal) {
+        let event =
+            AuditEvent::refused(self.gate.now(), kind, Actor::from(&self.principal), refusal);
+        self.gate.note(self.about(event)).await;
+    }
+
+    /// Writes an audit event about this session: something was done inside it.
+    pub async fn audit_done(&self, kind: &str, message: &str, detail: serde_json::Value) {
+        let event = AuditEvent::done(self.gate.now(), kind, Actor::from(&self.principal), message);
+        self.gate.note(self.about(event.with(detail))).await;
+    }
+
+    /// Says how it ended; the first word counts. A pulled switch outweighs every other.
+    pub fn close(&self, outcome: Outcome) {
+        // A second word is no fault: both legs notice the same end.
+        self.outcome.set(outcome).ok();
+    }
+
+    fn about(&self, mut event: AuditEvent) -> AuditEvent {
+        event.session = Some(self.id.clone());
+        event.checkout = Some(self.permit.checkout().clone());
+        event.target = Some(self.target.id.clone());
+        event.account = Some(self.account.id.clone());
+        event.user = Some(self.principal.user.clone());
+        event
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let outcome = match self.switch.reason() {
+            Some(reason) => Outcome::Killed(reason),
+            None => self.outcome.take().unwrap_or(Outcome::Closed),
+        };
+        let event = self.about(AuditEvent::done(
+            self.gate.now(),
+            "session.close",
+            Actor::from(&self.principal),
+            outcome.to_string(),
+        ));
+        let recorder = self.recorder.take().expect("a session is dropped once");
+        self.gate.enter(Entry::Closed(Box::new(Closed {
+            session: self.id.clone(),
+            checkout: self.permit.checkout().clone(),
+            outcome,
+            event,
+            recorder,
+            check_in_when_last: self.check_in_when_last,
+            bytes_in: self.bytes_in.load(Ordering::Relaxed),
+            bytes_out: self.bytes_out.load(Ordering::Relaxed),
+        })));
+    }
+}
+
+/// Several tasks of one connection hold the same session.
+pub type SharedSession = Arc<Session>;

@@ -1,0 +1,220 @@
+//! Writes down what sessions leave: their recordings, and that they have ended.
+//!
+//! A session ends in a `Drop`, which cannot wait for a database; the clerk can, and tries
+//! until it succeeds. Never drops an entry: what it cannot write before the process ends,
+//! the next start finds and closes as lost.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use serde_json::json;
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+
+use crate::{
+    audit,
+    lifecycle::{Change, Lifecycle, LifecycleError},
+    model::{
+        audit::AuditEvent,
+        checkout::Command,
+        ids::{CheckoutId, SessionId},
+        recording::Recording,
+        session::Outcome,
+    },
+    recording::{Finished, Recorder},
+    store::{self, Store, StoreError, Tx},
+};
+
+/// How many ends share one transaction when many sessions close together.
+const BATCH: usize = 64;
+
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Something on its way into the store. Those of one session stay in order.
+pub enum Entry {
+    /// A recording that has begun.
+    Recording(Recording),
+    /// A recording that has ended, well or not.
+    Finished(Box<(Finished, AuditEvent)>),
+    Closed(Box<Closed>),
+}
+
+/// One session's end.
+pub struct Closed {
+    pub(super) session: SessionId,
+    pub(super) checkout: CheckoutId,
+    pub(super) outcome: Outcome,
+    pub(super) event: AuditEvent,
+    /// What it was still recording.
+    pub(super) recorder: Recorder,
+    pub(super) check_in_when_last: bool,
+    pub(super) bytes_in: u64,
+    pub(super) bytes_out: u64,
+}
+
+pub struct Clerk {
+    store: Store,
+    lifecycle: Lifecycle,
+    entries: mpsc::UnboundedReceiver<Entry>,
+}
+
+impl Clerk {
+    pub fn new(store: Store, lifecycle: Lifecycle) -> (Self, mpsc::UnboundedSender<Entry>) {
+        let (sender, entries) = mpsc::unbounded_channel();
+        (
+            Self {
+                store,
+                lifecycle,
+                entries,
+            },
+            sender,
+        )
+    }
+
+    /// Writes until the last `Gate` is gone and every entry is written.
+    pub async fn run(mut self) {
+        let mut batch = Vec::with_capacity(BATCH);
+        while self.entries.recv_many(&mut batch, BATCH).await > 0 {
+            let stragglers = batch.iter().map(stragglers);
+            let stragglers: Vec<Entry> = join_all(stragglers).await.into_iter().flatten().collect();
+            while let Err(error) = self.write(stragglers.iter().chain(&batch)).await {
+                warn!(%error, waiting = batch.len(), "Session ends not written, trying again");
+                tokio::time::sleep(PAUSE).await;
+            }
+            for entry in batch.drain(..) {
+                if let Entry::Closed(closed) = entry {
+                    self.follow(*closed).await;
+                }
+            }
+        }
+    }
+
+    async fn write(&self, batch: impl Iterator<Item = &Entry>) -> Result<(), StoreError> {
+        let mut tx = self.store.begin().await?;
+        for entry in batch {
+            match entry {
+                Entry::Recording(recording) => store::recording::insert(&mut tx, recording).await?,
+                Entry::Finished(ended) => {
+                    let (finished, event) = &**ended;
+                    write_finished(&mut tx, &finished.recording).await?;
+                    audit::append(&mut tx, event).await?;
+                }
+                Entry::Closed(closed) => write_closed(&mut tx, closed).await?,
+            }
+        }
+        tx.commit().await
+    }
+
+    async fn follow(&self, closed: Closed) {
+        info!(
+            session = %closed.session,
+            checkout = %closed.checkout,
+            outcome = closed.outcome.code(),
+            bytes_in = closed.bytes_in,
+            bytes_out = closed.bytes_out,
+            "Session closed"
+        );
+        self.lifecycle.announce(Change::Session {
+            id: closed.session,
+            live: false,
+        });
+        if closed.check_in_when_last {
+            self.check_in_if_last(&closed.checkout).await;
+        }
+    }
+
+    async fn check_in_if_last(&self, checkout: &CheckoutId) {
+        let last = match store::session::count_open_under(&self.store, checkout).await {
+            Ok(open) => open == 0,
+            Err(error) => {
+                warn!(%checkout, %error, "Not checked in after its last session");
+                return;
+            }
+        };
+        if !last {
+            return;
+        }
+        match self
+            .lifecycle
+            .command(checkout, Command::LastSessionClosed)
+            .await
+        {
+            // Refused: it ended first, and that ended the session.
+            Ok(_) | Err(LifecycleError::Refused(_)) => {}
+            Err(error) => warn!(%checkout, %error, "Not checked in after its last session"),
+        }
+    }
+}
+
+impl Drop for Clerk {
+    fn drop(&mut self) {
+        if !self.entries.is_empty() {
+            warn!(
+                left = self.entries.len(),
+                "Session ends left for the next start"
+            );
+        }
+    }
+}
+
+/// The recordings that a session has not finished itself, as it was cut in the middle.
+async fn stragglers(entry: &Entry) -> Vec<Entry> {
+    let Entry::Closed(closed) = entry else {
+        return Vec::new();
+    };
+    let finished = closed.recorder.close().await.into_iter();
+    finished
+        .map(|finished| {
+            let event = told(&closed.event, &finished);
+            Entry::Finished(Box::new((finished, event)))
+        })
+        .collect()
+}
+
+/// The audit event of a recording's end; `like` is one about the same session.
+pub(super) fn told(like: &AuditEvent, finished: &Finished) -> AuditEvent {
+    let Finished { recording, failure } = finished;
+    let message = match failure {
+        None => format!("recording {} is whole", recording.id),
+        Some(why) => format!("recording {} is not whole: {why}", recording.id),
+    };
+    AuditEvent {
+        kind: "recording.finish".to_owned(),
+        message,
+        detail: json!({
+            "recording": recording.id,
+            "bytes": recording.bytes,
+            "sha256": recording.sha256,
+            "failure": failure,
+        }),
+        ..like.clone()
+    }
+}
+
+async fn write_finished(tx: &mut Tx, recording: &Recording) -> Result<(), StoreError> {
+    // One that failed has no end and no hash: its row says so by staying open.
+    let (Some(at), Some(sha256)) = (recording.finished_at, &recording.sha256) else {
+        return Ok(());
+    };
+    match store::recording::finish(tx, &recording.id, recording.bytes, sha256, at).await {
+        Ok(()) | Err(StoreError::Conflict) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+async fn write_closed(tx: &mut Tx, closed: &Closed) -> Result<(), StoreError> {
+    let Closed {
+        session,
+        outcome,
+        bytes_in,
+        bytes_out,
+        event,
+        ..
+    } = closed;
+    match store::session::close(tx, session, outcome, *bytes_in, *bytes_out, event.at).await {
+        Ok(()) => audit::append(tx, event).await.map(drop),
+        // Closed by somebody else, as a start of this node does with lost ones.
+        Err(StoreError::Conflict | StoreError::NotFound(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
+}

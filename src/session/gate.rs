@@ -1,0 +1,374 @@
+//! The one admission (P6): authorise, register, look again, write down, hand out.
+//!
+//! Every protocol and every channel passes here. A store that does not answer is a no.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{debug, warn};
+
+use super::{Claim, Session, clerk::Entry};
+use crate::{
+    audit,
+    clock::Clock,
+    identity::Identity,
+    kill::{KillSwitch, Switchboard},
+    lifecycle::{Change, Lifecycle},
+    model::{
+        audit::{Actor, AuditEvent},
+        checkout::{Checkout, EndReason},
+        ids::{CheckoutId, NodeId, SessionId},
+        permit::{Permit, Purpose, authorize, choose},
+        principal::Principal,
+        recording::RecordingMode,
+        refusal::Refusal,
+        session::{KillReason, SessionRow},
+        target::{Account, Target},
+        text::Text,
+        time::Timestamp,
+    },
+    recording::{Recorder, Recordings, Subject},
+    store::{self, Store, StoreError, session::Opening},
+    vault::{Vault, entropy},
+};
+
+/// How long the store may take to say, at the very end of a check-out, that it was extended.
+const LAST_LOOK: Duration = Duration::from_millis(100);
+
+/// Everything the gate stands on.
+pub struct GateParts {
+    pub store: Store,
+    pub clock: Clock,
+    pub vault: Vault,
+    pub identity: Identity,
+    pub lifecycle: Lifecycle,
+    pub switchboard: Switchboard,
+    pub recordings: Recordings,
+    pub node: NodeId,
+}
+
+#[derive(Clone)]
+pub struct Gate(pub(super) Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) parts: GateParts,
+    clerk: mpsc::UnboundedSender<Entry>,
+}
+
+impl Gate {
+    /// The clerk's entries are a few for each session and channel, so they stay within bounds.
+    pub fn new(parts: GateParts, clerk: mpsc::UnboundedSender<Entry>) -> Self {
+        Self(Arc::new(Inner { parts, clerk }))
+    }
+
+    pub fn identity(&self) -> &Identity {
+        &self.0.parts.identity
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.0.parts.clock.now()
+    }
+
+    pub fn recordings(&self) -> &Recordings {
+        &self.0.parts.recordings
+    }
+
+    pub(super) async fn note(&self, event: AuditEvent) {
+        self.0.parts.lifecycle.note(&event).await;
+    }
+
+    pub(super) fn enter(&self, entry: Entry) {
+        if self.0.clerk.send(entry).is_err() {
+            // The clerk is gone only after every listener is; the next start closes the row.
+            debug!("Session closed after the clerk");
+        }
+    }
+
+    /// Admits `by` to what they claim, or says why not. Either way the auditor knows.
+    ///
+    /// Runs to its end also when nobody waits for it any more: a session that was written down
+    /// as open is then dropped, and so written down as closed.
+    pub async fn admit(
+        &self,
+        by: &Principal,
+        claim: Claim,
+        switch: KillSwitch,
+    ) -> Result<Session, Refusal> {
+        let (gate, by) = (self.clone(), by.clone());
+        let admitted = tokio::spawn(async move { gate.admit_audited(&by, &claim, switch).await });
+        admitted.await.unwrap_or_else(|error| {
+            warn!(%error, "Admission failed");
+            Err(Refusal::ShuttingDown)
+        })
+    }
+
+    async fn admit_audited(
+        &self,
+        by: &Principal,
+        claim: &Claim,
+        switch: KillSwitch,
+    ) -> Result<Session, Refusal> {
+        let admitted = self.try_admit(by, claim, switch).await;
+        if let Err(refusal) = &admitted {
+            let event = AuditEvent::refused(self.now(), "session.open", Actor::from(by), refusal)
+                .about_user(&by.user)
+                .with(serde_json::json!({
+                    "target": Text::ours(&claim.target),
+                    "account": claim.account,
+                    "protocol": claim.protocol,
+                    "peer": claim.peer.to_string(),
+                }));
+            self.note(event).await;
+        }
+        admitted
+    }
+
+    async fn try_admit(
+        &self,
+        by: &Principal,
+        claim: &Claim,
+        switch: KillSwitch,
+    ) -> Result<Session, Refusal> {
+        let parts = &self.0.parts;
+        let checkouts = store::checkout::open_of_user(&parts.store, &by.user)
+            .await
+            .map_err(lost)?;
+        let checkout = choose(&checkouts, &claim.target, claim.account.as_ref())?;
+        let (target, account) = self.place(checkout).await?;
+        // How many are open is counted where the new one is written, so that two at once count.
+        let permit = authorize(
+            Purpose::Connect,
+            by,
+            checkout,
+            &target,
+            &account,
+            0,
+            self.now(),
+        )?;
+        if permit.recording() == RecordingMode::Required && parts.recordings.check().is_err() {
+            return Err(Refusal::NoRecording);
+        }
+
+        let id = SessionId::new(self.now(), entropy());
+        // INVARIANT: registered before the state is read again, so no revoke slips between:
+        // one before this line is seen by the read below, one after it by the switch.
+        let registration = parts.switchboard.register(
+            checkout.id.clone(),
+            by.user.clone(),
+            target.id.clone(),
+            id.clone(),
+            switch.clone(),
+        );
+        let opened_at = self.now();
+        self.write_opened(by, claim, &permit, &id, opened_at, checkout)
+            .await?;
+        if switch.is_pulled() {
+            // The row is closed by the drop of a session, so there must be one to drop.
+            debug!(session = %id, "Revoked while it was admitted");
+        }
+        let guard = Guard {
+            gate: self.clone(),
+            checkout: checkout.id.clone(),
+            expired: checkout.expired(),
+            switch: switch.clone(),
+            until: permit.until(),
+            limit: permit
+                .session_limit()
+                .map(|limit| (limit, opened_at + limit)),
+        };
+        parts.lifecycle.announce(Change::Session {
+            id: id.clone(),
+            live: true,
+        });
+        let subject = Subject {
+            session: id.clone(),
+            checkout: checkout.id.clone(),
+            title: format!(
+                "{} on {} as {} (check-out {})",
+                by.name,
+                permit.target_name(),
+                permit.account_name(),
+                permit.code()
+            ),
+        };
+        let recorder = Recorder::new(
+            &parts.recordings,
+            permit.recording(),
+            subject,
+            switch.clone(),
+        );
+        Ok(Session {
+            recorder: Some(recorder),
+            id,
+            gate: self.clone(),
+            principal: by.clone(),
+            check_in_when_last: checkout.terms.check_in_after_last_session,
+            permit,
+            target,
+            account,
+            switch,
+            _registration: registration,
+            _guard: AbortOnDropHandle::new(tokio::spawn(guard.watch())),
+            opened_at,
+            bytes_in: Default::default(),
+            bytes_out: Default::default(),
+            outcome: Default::default(),
+        })
+    }
+
+    /// The session's row and its audit event, in one transaction that also is the second look.
+    async fn write_opened(
+        &self,
+        by: &Principal,
+        claim: &Claim,
+        permit: &Permit,
+        id: &SessionId,
+        opened_at: Timestamp,
+        checkout: &Checkout,
+    ) -> Result<(), Refusal> {
+        let parts = &self.0.parts;
+        let row = SessionRow {
+            id: id.clone(),
+            checkout: permit.checkout().clone(),
+            user: permit.user().clone(),
+            target: permit.target().clone(),
+            account: permit.account().clone(),
+            protocol: claim.protocol,
+            node: parts.node.clone(),
+            peer: claim.peer.to_string(),
+            client: claim.client.clone(),
+            opened_at,
+            closed_at: None,
+            outcome: None,
+            message: String::new(),
+            bytes_in: 0,
+            bytes_out: 0,
+        };
+        let message = format!(
+            "{} opened {}@{} from {}",
+            by.name,
+            permit.account_name(),
+            permit.target_name(),
+            claim.peer
+        );
+        let event = AuditEvent::done(opened_at, "session.open", Actor::from(by), message)
+            .about_checkout(checkout)
+            .about_session(id)
+            .with(serde_json::json!({ "protocol": claim.protocol, "client": claim.client }));
+        let mut tx = parts.store.begin().await.map_err(lost)?;
+        let maximum = checkout.terms.maximum_sessions;
+        match store::session::open(&mut tx, &row, maximum)
+            .await
+            .map_err(lost)?
+        {
+            Opening::Opened => {}
+            Opening::NotActive => {
+                return Err(Refusal::NoCheckout {
+                    target: claim.target.clone(),
+                });
+            }
+            Opening::TooMany => {
+                let maximum = maximum.unwrap_or_default();
+                return Err(Refusal::TooManySessions {
+                    code: permit.code().clone(),
+                    maximum,
+                });
+            }
+        }
+        audit::append(&mut tx, &event).await.map_err(lost)?;
+        tx.commit().await.map_err(lost)
+    }
+
+    pub(super) async fn recheck(&self, session: &Session) -> Result<(), Refusal> {
+        if let Some(reason) = session.switch.reason() {
+            debug!(session = %session.id, reason = reason.code(), "Rechecked after the kill");
+            return Err(Refusal::NoCheckout {
+                target: session.target.name.to_string(),
+            });
+        }
+        let checkout = self.checkout(session.permit.checkout()).await?;
+        session
+            .permit
+            .recheck(&checkout, self.now())
+            .map(|_until| ())
+    }
+
+    pub(super) async fn checkout(&self, id: &CheckoutId) -> Result<Checkout, Refusal> {
+        let found =
+            store::found(store::checkout::by_id(&self.0.parts.store, id).await).map_err(lost)?;
+        // A row that has gone is a check-out that admits nobody.
+        found.ok_or(Refusal::AlreadyEnded(EndReason::Revoked))
+    }
+
+    pub(super) async fn place(&self, checkout: &Checkout) -> Result<(Target, Account), Refusal> {
+        let store = &self.0.parts.store;
+        let gone = || Refusal::NoCheckout {
+            target: checkout.target_name.to_string(),
+        };
+        let target =
+            store::found(store::target::by_id(store, &checkout.target).await).map_err(lost)?;
+        let account =
+            store::found(store::account::by_id(store, &checkout.account).await).map_err(lost)?;
+        let (target, account) = target.zip(account).ok_or_else(gone)?;
+        Ok((target, account))
+    }
+}
+
+/// A store that fails is a no, and the operator's log says why.
+pub(super) fn lost(error: StoreError) -> Refusal {
+    warn!(%error, "Store failed at admission");
+    Refusal::StoreLost
+}
+
+/// Ends one session when its time is over; needs no store for that.
+struct Guard {
+    gate: Gate,
+    checkout: CheckoutId,
+    /// What the person reads when the store cannot be asked in time.
+    expired: KillReason,
+    switch: KillSwitch,
+    until: Timestamp,
+    limit: Option<(crate::model::time::Span, Timestamp)>,
+}
+
+impl Guard {
+    async fn watch(mut self) {
+        let clock = &self.gate.0.parts.clock;
+        loop {
+            let next = self.limit.map_or(self.until, |(_, at)| at.min(self.until));
+            clock.sleep_until(next).await;
+            match self.limit {
+                Some((limit, at)) if at <= clock.now() => {
+                    self.switch.pull(KillReason::SessionLimit(limit));
+                    return;
+                }
+                _ => {}
+            }
+            match self.last_look().await {
+                Ok(until) => self.until = until,
+                Err(reason) => {
+                    self.switch.pull(reason);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Until when it goes on because it was extended meanwhile; otherwise why it is over.
+    async fn last_look(&self) -> Result<Timestamp, KillReason> {
+        let found = tokio::time::timeout(LAST_LOOK, self.gate.checkout(&self.checkout)).await;
+        let Ok(Ok(checkout)) = found else {
+            return Err(self.expired.clone());
+        };
+        if let Some(reason) = checkout.kill_reason() {
+            return Err(reason);
+        }
+        let now = self.gate.now();
+        match checkout.open_until(now) {
+            Ok(until) if until > now => Ok(until),
+            Err(Refusal::OutsideHours { .. }) => Err(KillReason::OutsideHours),
+            _ => Err(self.expired.clone()),
+        }
+    }
+}
