@@ -4,6 +4,7 @@
 //! event. Never decides a rule (`model` does) and never touches a stream (`kill` does).
 
 mod asking;
+mod kill;
 mod record;
 
 use std::sync::Arc;

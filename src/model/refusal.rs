@@ -112,6 +112,8 @@ pub enum Refusal {
     ExtensionTooLong { asked: Span, left: Span },
     #[error("nothing is due")]
     NothingDue,
+    #[error("this session is closed already")]
+    SessionClosed,
 
     // Using.
     #[error("you have no active check-out for {target}; ask for one: doorward request {target}")]
@@ -196,6 +198,7 @@ impl Refusal {
             Self::ExtensionPending => "extension-pending",
             Self::ExtensionTooLong { .. } => "extension-too-long",
             Self::NothingDue => "nothing-due",
+            Self::SessionClosed => "session-closed",
             Self::NoCheckout { .. } => "no-checkout",
             Self::StillWaiting { .. } => "still-waiting",
             Self::NotYetOpen { .. } => "not-yet-open",
