@@ -1,0 +1,165 @@
+//! Stands before every route: who is it, may they, how often, and is a no written down.
+//!
+//! Enforces the class from the table of routes; no handler has to remember it. Never looks
+//! at the body and never decides about the thing that is asked for.
+
+use std::{net::SocketAddr, time::Duration};
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, Method, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+use tokio::time::timeout;
+use tracing::debug;
+
+use super::{
+    Api,
+    auth::{Caller, Peer},
+    class::Class,
+    error::{Problem, Refused},
+    route::Spec,
+};
+use crate::model::{
+    audit::{Actor, AuditEvent, AuditOutcome},
+    refusal::Refusal,
+};
+
+/// Longest time from the last byte of the head to the first of the answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where a guard stands.
+#[derive(Clone)]
+pub struct Post {
+    pub api: Api,
+    pub spec: Spec,
+}
+
+pub async fn guard(State(post): State<Post>, mut request: Request, next: Next) -> Response {
+    let Post { api, spec } = post;
+    let peer = request
+        .extensions()
+        .get::<Peer>()
+        .map_or(Peer::UNKNOWN, |peer| *peer);
+    let caller = match admit(&api, &spec, peer.0, request.headers()).await {
+        Ok(caller) => caller,
+        Err((caller, problem)) => {
+            return answered(&api, &spec, peer, caller, problem.into_response()).await;
+        }
+    };
+    if let Some(caller) = &caller {
+        request.extensions_mut().insert(caller.clone());
+    }
+    request.extensions_mut().insert(spec.clone());
+    let response = if spec.streams() {
+        next.run(request).await
+    } else {
+        timeout(PATIENCE, next.run(request))
+            .await
+            .unwrap_or_else(|_| Problem::too_slow().into_response())
+    };
+    answered(&api, &spec, peer, caller, response).await
+}
+
+/// Who calls, if the class of the route lets them.
+async fn admit(
+    api: &Api,
+    spec: &Spec,
+    peer: SocketAddr,
+    headers: &HeaderMap,
+) -> Result<Option<Caller>, (Option<Caller>, Problem)> {
+    if let Class::Open { .. } = spec.class {
+        return Ok(None);
+    }
+    let secret = bearer(headers).ok_or((None, Problem::unauthenticated().already_audited()))?;
+    let caller = match api.recognise(secret).await {
+        Ok(caller) => caller,
+        Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => {
+            // What opens nothing costs a turn, so that guessing at tokens is slow and the
+            // audit log cannot be filled from outside.
+            api.limits()
+                .unproven(peer)
+                .map_err(|wait| (None, Problem::rate_limited(wait.0)))?;
+            return Err((None, problem));
+        }
+        Err(problem) => return Err((None, problem)),
+    };
+    let refuse = |problem| (Some(caller.clone()), problem);
+    api.limits()
+        .request(&caller.principal.user)
+        .map_err(|wait| refuse(Problem::rate_limited(wait.0)))?;
+    spec.class
+        .allows(&caller.principal)
+        .map_err(|refusal: Refusal| refuse(refusal.into()))?;
+    Ok(Some(caller))
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut given = headers.get_all(header::AUTHORIZATION).iter();
+    let value = given.next()?.to_str().ok()?;
+    // Two of them are one too many: which one counts must not be a matter of taste.
+    if given.next().is_some() {
+        return None;
+    }
+    let (scheme, secret) = value.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then_some(secret.trim())
+        .filter(|secret| !secret.is_empty())
+}
+
+/// Writes down the refusals that nobody wrote down yet.
+async fn answered(
+    api: &Api,
+    spec: &Spec,
+    peer: Peer,
+    caller: Option<Caller>,
+    mut response: Response,
+) -> Response {
+    let status = response.status();
+    if let Some(refused) = response.extensions_mut().remove::<Refused>() {
+        debug!(
+            route = spec.path,
+            status = status.as_u16(),
+            code = refused.code,
+            "Refused"
+        );
+        if !refused.audited && is_news(spec, status) {
+            api.note(event(api, spec, peer, caller, refused)).await;
+        }
+    }
+    response
+}
+
+/// Faults are logged, slowed callers were told before, and looking for what is not there is
+/// no attempt to change anything.
+fn is_news(spec: &Spec, status: StatusCode) -> bool {
+    let looked_in_vain = spec.method == Method::GET
+        && matches!(
+            status,
+            StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY | StatusCode::NOT_ACCEPTABLE
+        );
+    status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS && !looked_in_vain
+}
+
+fn event(
+    api: &Api,
+    spec: &Spec,
+    Peer(peer): Peer,
+    caller: Option<Caller>,
+    refused: Refused,
+) -> AuditEvent {
+    let actor = match &caller {
+        Some(caller) => Actor::from(&caller.principal),
+        None => Actor::Nobody {
+            claimed: String::new(),
+            peer: peer.ip().to_string(),
+        },
+    };
+    let mut event = AuditEvent::done(api.now(), "api.refuse", actor, refused.detail);
+    event.outcome = AuditOutcome::Refused(refused.code.to_owned());
+    event.user = caller.map(|caller| caller.principal.user);
+    event.with(json!({ "method": spec.method.as_str(), "route": spec.path, "peer": peer.ip() }))
+}
