@@ -78,6 +78,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "vault::Sealer",
             "vault::SealedSecret",
             "vault::SecretField",
+            "vault::entropy",
             "audit",
             "identity",
             "lifecycle",

@@ -1,0 +1,65 @@
+//! SSH public keys as people send them: parsed, of a safe kind, in one line.
+
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{diff::FieldChange, error::Problem};
+use crate::{
+    identity::ssh_key::SshPublicKey,
+    model::{text::Text, time::Timestamp, user::SshKey},
+};
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewKey {
+    /// OpenSSH's one-line form: `ssh-ed25519 AAAA… alice@laptop`.
+    public_key: String,
+    /// Left out, the key's own comment is taken.
+    comment: Option<Text>,
+}
+
+impl NewKey {
+    pub fn of(line: &str) -> Self {
+        Self {
+            public_key: line.to_owned(),
+            comment: None,
+        }
+    }
+
+    pub fn read(self, now: Timestamp) -> Result<SshKey, Problem> {
+        let key = SshPublicKey::of_person(&self.public_key)
+            .map_err(|why| Problem::invalid("public_key", why))?;
+        Ok(SshKey {
+            fingerprint: key.fingerprint(),
+            public_key: key.to_string(),
+            comment: self.comment.unwrap_or_else(|| Text::ours(key.comment())),
+            added_at: now,
+        })
+    }
+}
+
+/// What the audit says of a key.
+pub fn key_of(key: &SshKey) -> [FieldChange; 1] {
+    [FieldChange {
+        field: "fingerprint".to_owned(),
+        before: serde_json::Value::Null,
+        after: key.fingerprint.clone().into(),
+    }]
+}
+
+/// The keys a target may prove itself with, in one form each.
+pub fn host_keys(given: Vec<String>) -> Result<Vec<String>, Problem> {
+    if given.len() > 20 {
+        return Err(Problem::invalid("host_keys", "at most 20 are expected"));
+    }
+    let mut keys = Vec::new();
+    for (index, key) in given.into_iter().enumerate() {
+        let key = SshPublicKey::of_target(&key)
+            .map_err(|why| Problem::invalid(format!("host_keys[{index}]"), why))?
+            .to_string();
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    Ok(keys)
+}

@@ -1,0 +1,48 @@
+//! What a principal may see. What they may not is told as not there.
+
+use super::{Api, error::Problem};
+use crate::{
+    model::{
+        checkout::{Checkout, Place},
+        principal::{Principal, Role, Scope},
+    },
+    store::{self, StoreError},
+};
+
+/// Auditors and admins read everything.
+pub fn reads_everything(by: &Principal) -> bool {
+    by.may(Scope::Read) && (by.is(Role::Auditor) || by.is(Role::Admin))
+}
+
+/// Whether the terms of a place let somebody ask there.
+pub fn may_ask(by: &Principal, place: &Place) -> bool {
+    let terms = &place.policy.terms;
+    by.is(Role::Requester)
+        && terms.checkout
+        && (terms.requesters.is_empty() || !terms.requesters.is_disjoint(&by.groups))
+        && !place.target.disabled
+        && !place.account.disabled
+}
+
+/// Its holder, whoever may answer or end it, whoever did, and those who read everything.
+pub fn sees(by: &Principal, checkout: &Checkout) -> bool {
+    // Reading is no use of a right, so a token that only reads sees what its user may answer.
+    let whole = Principal {
+        scopes: Scope::ALL.into_iter().collect(),
+        ..by.clone()
+    };
+    checkout.requester == by.user
+        || reads_everything(by)
+        || checkout.may_end(&whole)
+        || checkout.granted_by.as_ref() == Some(&by.name)
+}
+
+/// The check-out that an id or a code names, if the caller may see it.
+pub async fn checkout(api: &Api, by: &Principal, named: &str) -> Result<Checkout, Problem> {
+    let found = match store::checkout::by_id_or_code(api.store(), named).await {
+        Ok(found) => Some(found).filter(|found| sees(by, found)),
+        Err(StoreError::NotFound(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    found.ok_or_else(|| Problem::not_found("check-out"))
+}
