@@ -254,7 +254,7 @@ impl Run<'_> {
         self.now.users.retain(|user| user.id != after.id);
         self.now.users.push(after.clone());
         if let Some(before) = before {
-            self.follow(Follow::User { before, after });
+            self.follow(Follow::User(Box::new((before, after))));
         }
     }
 }

@@ -43,7 +43,8 @@ pub struct Nouns {
 
 /// What has to end once the change is written down.
 pub enum Follow {
-    User { before: User, after: User },
+    /// As it was, and as it is.
+    User(Box<(User, User)>),
     UserGone(UserId, String),
     Target(Target),
     TargetGone(TargetId, String),
@@ -165,7 +166,7 @@ impl Follow {
     async fn take(self, api: &Api, by: &Principal) -> Result<(), Problem> {
         let lifecycle = api.lifecycle();
         match self {
-            Self::User { before, after } => users::follow(api, by, &before, &after).await?,
+            Self::User(change) => users::follow(api, by, &change.0, &change.1).await?,
             Self::UserGone(id, why) => drop(lifecycle.withdraw_user(&id, &why).await?),
             Self::Target(target) => targets::follow(api, by, &target).await?,
             Self::TargetGone(id, why) => drop(lifecycle.withdraw_target(&id, &why).await?),
