@@ -122,16 +122,22 @@ mod tests {
 
     /// An output that is held until it is let go.
     #[derive(Clone, Default)]
-    struct Held(Arc<(Mutex<(bool, Vec<u8>)>, Condvar)>);
+    struct Held(Arc<(Mutex<Output>, Condvar)>);
+
+    #[derive(Default)]
+    struct Output {
+        is_free: bool,
+        written: Vec<u8>,
+    }
 
     impl Held {
         fn let_go(&self) {
-            self.0.0.lock().unwrap().0 = true;
+            self.0.0.lock().unwrap().is_free = true;
             self.0.1.notify_all();
         }
 
         fn text(&self) -> String {
-            String::from_utf8(self.0.0.lock().unwrap().1.clone()).unwrap()
+            String::from_utf8(self.0.0.lock().unwrap().written.clone()).unwrap()
         }
     }
 
@@ -141,9 +147,9 @@ mod tests {
             let mut state = self
                 .0
                 .1
-                .wait_while(state, |(is_free, _)| !*is_free)
+                .wait_while(state, |output| !output.is_free)
                 .unwrap();
-            state.1.extend_from_slice(bytes);
+            state.written.extend_from_slice(bytes);
             Ok(bytes.len())
         }
 
