@@ -43,26 +43,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // A sign-in that was refused is audited where it was refused.
     (
         "identity",
-        &[
-            "model",
-            "store",
-            "audit",
-            "clock",
-            "vault::entropy",
-            "telemetry::Metrics",
-        ],
+        &["model", "store", "audit", "clock", "vault::entropy"],
     ),
     (
         "lifecycle",
-        &[
-            "model",
-            "store",
-            "audit",
-            "kill",
-            "clock",
-            "vault::entropy",
-            "telemetry::Metrics",
-        ],
+        &["model", "store", "audit", "kill", "clock", "vault::entropy"],
     ),
     ("sweeper", &["model", "store", "lifecycle", "kill", "clock"]),
     (
@@ -77,7 +62,6 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "kill",
             "clock",
             "identity",
-            "telemetry",
         ],
     ),
     // A broker makes the switch and leashes its client's leg; it has no store, no vault, no lifecycle.
@@ -100,7 +84,6 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "lifecycle",
             "config",
             "clock",
-            "telemetry::Metrics",
         ],
     ),
     ("app", &["*"]),

@@ -283,7 +283,7 @@ pub enum Method {
     },
     OpenSshCertificate {
         key: Arc<PrivateKey>,
-        cert: Certificate,
+        cert: Box<Certificate>,
     },
     FuturePublicKey {
         key: ssh_key::PublicKey,
@@ -292,7 +292,7 @@ pub enum Method {
     /// Certificate-based authentication using an external signer (e.g., SSH agent).
     /// The certificate is sent to the server, but signing is delegated to the signer.
     FutureCertificate {
-        cert: Certificate,
+        cert: Box<Certificate>,
         hash_alg: Option<HashAlg>,
     },
     KeyboardInteractive {

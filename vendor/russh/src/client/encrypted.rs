@@ -320,7 +320,7 @@ impl Session {
                                     self.common.buffer.clear();
                                     let i = enc.client_make_to_sign(
                                         &self.common.auth_user,
-                                        &PublicKeyOrCertificate::Certificate(cert.clone()),
+                                        &PublicKeyOrCertificate::Certificate((**cert).clone()),
                                         hash_alg,
                                         &mut self.common.buffer,
                                     )?;
@@ -1593,7 +1593,7 @@ impl Encrypted {
             auth::Method::OpenSshCertificate { key, cert } => {
                 let i0 = self.client_make_to_sign(
                     user,
-                    &PublicKeyOrCertificate::Certificate(cert.clone()),
+                    &PublicKeyOrCertificate::Certificate((**cert).clone()),
                     None,
                     buffer,
                 )?;

@@ -1,0 +1,118 @@
+//! The life of one session channel of a person: wait for the way to the target, be admitted
+//! again (P6), relay, and be told why it ended (P10).
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tracing::debug;
+
+use super::{
+    entrance::{Bridge, Way},
+    inbox::{Inbox, Item},
+    person::{NO_PERMISSION, PersonChannel, Told, UNAVAILABLE},
+    relay::{Relay, Run},
+    talk::{Ask, Environment},
+};
+use crate::kill::KillSwitch;
+
+pub struct Channel {
+    pub person: PersonChannel,
+    pub asks: Arc<Inbox<Ask>>,
+    pub way: watch::Receiver<Option<Way>>,
+    pub environment: Arc<Environment>,
+    pub switch: KillSwitch,
+}
+
+/// How a channel was left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    Orderly,
+    /// Cut, and its client cannot be told here because it does not read.
+    Untold,
+}
+
+impl Channel {
+    pub async fn serve(mut self) -> Left {
+        let switch = self.switch.clone();
+        let reason = tokio::select! {
+            biased;
+            reason = switch.killed() => reason,
+            () = self.relay() => return Left::Orderly,
+        };
+        match self.person.last_words(&reason.to_string()).await {
+            true => Left::Orderly,
+            false => Left::Untold,
+        }
+    }
+
+    async fn relay(&mut self) {
+        let way = match self.way.wait_for(Option::is_some).await {
+            Ok(way) => way.clone(),
+            // Nobody opens it any more: the connection ends.
+            Err(_) => None,
+        };
+        match way {
+            Some(Way::Open(bridge)) => self.cross(&bridge).await,
+            Some(Way::Closed(told)) => self.refuse(&told).await,
+            None => {}
+        }
+    }
+
+    async fn cross(&self, bridge: &Bridge) {
+        let session = &bridge.session;
+        if let Err(refusal) = session.recheck().await {
+            session.audit_refused("channel.refused", &refusal).await;
+            let told = Told {
+                sentence: format!("Refused: {refusal}"),
+                status: NO_PERMISSION,
+            };
+            return self.refuse(&told).await;
+        }
+        let target = match bridge.leg.channel().await {
+            Ok(target) => target,
+            Err(error) => {
+                let told = Told {
+                    sentence: format!("Not connected: {error}"),
+                    status: UNAVAILABLE,
+                };
+                return self.refuse(&told).await;
+            }
+        };
+        let relay = Relay {
+            person: &self.person,
+            asks: &self.asks,
+            target: &target,
+            session,
+            environment: &self.environment,
+            activity: &bridge.activity,
+            run: Run::default(),
+        };
+        relay.run().await;
+    }
+
+    /// Lets the client start what it wants and tells it there: before that, many a client
+    /// shows nothing.
+    async fn refuse(&self, told: &Told) {
+        while let Some(item) = self.asks.next().await {
+            let (wants, starts) = match item {
+                Item::Control(Ask::Close) => return,
+                Item::Control(Ask::Start(wants, _)) => (wants, true),
+                Item::Control(Ask::Terminal(wants, _)) => {
+                    self.person.has_terminal();
+                    (wants, false)
+                }
+                Item::Control(Ask::Variable(wants, ..) | Ask::Other(wants, _)) => (wants, false),
+                Item::Bytes(..) | Item::Control(_) => (false, false),
+            };
+            if wants && self.person.answer(true).await.is_err() {
+                return;
+            }
+            if starts {
+                break;
+            }
+        }
+        if self.person.refuse(told).await.is_err() {
+            debug!("Client gone before it was told");
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The person's side of a channel: what is written to their client, and in which words.
+//!
+//! Never waits for a client that does not read when there is something to end.
+
+use std::{sync::OnceLock, time::Duration};
+
+use bytes::Bytes;
+use russh::{ChannelId, ChannelWriteHalf, server};
+use tokio::time::timeout;
+
+use super::{inbox::Stream, talk::Tell};
+
+/// Refused, or ended by the gateway: sysexits.h `EX_NOPERM`.
+pub const NO_PERMISSION: u32 = 77;
+/// The target cannot be used: `EX_UNAVAILABLE`.
+pub const UNAVAILABLE: u32 = 69;
+/// The gateway cannot decide now, the same may work soon: `EX_TEMPFAIL`.
+pub const TRY_AGAIN: u32 = 75;
+
+/// How long the last words of a cut may take. Within the grace of the leg.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
+const STANDARD_ERROR: u32 = 1;
+
+/// What the person is told, and the exit status that programs see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    pub sentence: String,
+    pub status: u32,
+}
+
+/// One channel of the person's client.
+pub struct PersonChannel {
+    write: ChannelWriteHalf<server::Msg>,
+    handle: server::Handle,
+    /// Set once a terminal was asked for: then text goes where it is seen.
+    terminal: OnceLock<()>,
+}
+
+/// The person's leg is gone. There is nobody to tell.
+#[derive(Debug, thiserror::Error)]
+#[error("the client is gone")]
+pub struct PersonGone;
+
+impl PersonChannel {
+    pub fn new(write: ChannelWriteHalf<server::Msg>, handle: server::Handle) -> Self {
+        Self {
+            write,
+            handle,
+            terminal: OnceLock::new(),
+        }
+    }
+
+    pub fn id(&self) -> ChannelId {
+        self.write.id()
+    }
+
+    pub fn has_terminal(&self) {
+        self.terminal.get_or_init(|| ());
+    }
+
+    /// Waits for the client's window: this is the back-pressure of the way down.
+    pub async fn bytes(&self, stream: Stream, bytes: Bytes) -> Result<(), PersonGone> {
+        let sent = match stream {
+            Stream::Out => self.write.data_bytes(bytes).await,
+            Stream::Err => self.write.extended_data_bytes(STANDARD_ERROR, bytes).await,
+        };
+        sent.map_err(|_| PersonGone)
+    }
+
+    /// Gives back window for what has reached the target.
+    pub async fn grant(&self, amount: u32) -> Result<(), PersonGone> {
+        let granted = self.write.grant_window(amount).await;
+        granted.map_err(|_| PersonGone)
+    }
+
+    /// Answers the oldest request of the client that wants an answer and has none.
+    pub async fn answer(&self, yes: bool) -> Result<(), PersonGone> {
+        let answered = match yes {
+            true => self.handle.channel_success(self.id()).await,
+            false => self.handle.channel_failure(self.id()).await,
+        };
+        answered.map_err(|()| PersonGone)
+    }
+
+    pub async fn pass_on(&self, tell: Tell) -> Result<(), PersonGone> {
+        match tell {
+            Tell::Answer(yes) => self.answer(yes).await,
+            Tell::Eof => self.write.eof().await.map_err(|_| PersonGone),
+            Tell::Close | Tell::Lost => self.write.close().await.map_err(|_| PersonGone),
+            Tell::ExitStatus(status) => {
+                let sent = self.write.exit_status(status).await;
+                sent.map_err(|_| PersonGone)
+            }
+            Tell::ExitSignal {
+                signal,
+                core_dumped,
+                message,
+                language,
+            } => self
+                .handle
+                .exit_signal_request(self.id(), signal, core_dumped, message, language)
+                .await
+                .map_err(|()| PersonGone),
+        }
+    }
+
+    /// A sentence of the gateway's own, in a line of its own.
+    pub async fn say(&self, sentence: &str) -> Result<(), PersonGone> {
+        let (stream, line) = self.line(sentence);
+        self.bytes(stream, line).await
+    }
+
+    /// Tells why there is nothing here, and closes the channel.
+    pub async fn refuse(&self, told: &Told) -> Result<(), PersonGone> {
+        self.say(&told.sentence).await?;
+        self.finish(told.status).await
+    }
+
+    /// The last words of a cut. Returns whether they went into the client's window: a client
+    /// that has stopped reading cannot be told here.
+    pub async fn last_words(&self, sentence: &str) -> bool {
+        let (stream, line) = self.line(sentence);
+        let said = timeout(LAST_WORDS, async {
+            let fits = self.write.writable_packet_size().await >= line.len();
+            if fits {
+                self.bytes(stream, line).await?;
+            }
+            self.finish(NO_PERMISSION).await?;
+            Ok::<_, PersonGone>(fits)
+        });
+        matches!(said.await, Ok(Ok(true)))
+    }
+
+    async fn finish(&self, status: u32) -> Result<(), PersonGone> {
+        self.pass_on(Tell::ExitStatus(status)).await?;
+        self.pass_on(Tell::Eof).await?;
+        self.pass_on(Tell::Close).await
+    }
+
+    /// A terminal in raw mode needs the carriage returns, and shows only the one stream.
+    fn line(&self, sentence: &str) -> (Stream, Bytes) {
+        match self.terminal.get() {
+            Some(()) => (Stream::Out, Bytes::from(format!("\r\n{sentence}\r\n"))),
+            None => (Stream::Err, Bytes::from(format!("{sentence}\n"))),
+        }
+    }
+}

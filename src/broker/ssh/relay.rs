@@ -1,0 +1,398 @@
+//! One channel between a person and a target.
+//!
+//! Each direction is a loop of its own: take what has arrived, record it, wait until the
+//! other side has room, pass it on, and only then give window back to the sender. So a side
+//! that reads slowly slows the one that writes to it, and nothing else. Nothing goes to the
+//! target before it is known what will run and the recorder for that is attached.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use tracing::debug;
+
+use super::{
+    inbox::{GRANT, Inbox, Item, Stream},
+    person::{NO_PERMISSION, PersonChannel, PersonGone, Told, UNAVAILABLE},
+    talk::{Ask, Environment, Size, Start, Tell, Terminal, WantsReply, term},
+    target::LegChannel,
+};
+use crate::{
+    model::{policy::Capability, refusal::Refusal},
+    recording::{Content, Terminal as RecordedTerminal, Track},
+    session::Session,
+};
+
+/// Counts whatever passes, for the idle limit.
+pub type Activity = AtomicU64;
+
+pub struct Relay<'a> {
+    pub person: &'a PersonChannel,
+    pub asks: &'a Inbox<Ask>,
+    pub target: &'a LegChannel,
+    pub session: &'a Session,
+    pub environment: &'a Environment,
+    pub activity: &'a Activity,
+    pub run: Run,
+}
+
+/// What runs on the channel, known from its start on.
+#[derive(Default)]
+pub struct Run {
+    track: OnceLock<Track>,
+    awaited: Mutex<VecDeque<Awaited>>,
+}
+
+/// Requests that the target has been asked to answer, in their order.
+#[derive(Debug, Clone, Copy)]
+enum Awaited {
+    Terminal,
+    Start(WantsReply),
+}
+
+/// What was set before the start.
+#[derive(Default)]
+struct Preparation {
+    terminal: Option<Terminal>,
+    variables: Vec<(String, String)>,
+}
+
+/// Why the way up ended.
+enum UpEnd {
+    Closed,
+    Refused(Refusal),
+    TargetGone,
+}
+
+impl From<PersonGone> for UpEnd {
+    fn from(_: PersonGone) -> Self {
+        Self::Closed
+    }
+}
+
+impl From<russh::Error> for UpEnd {
+    fn from(_: russh::Error) -> Self {
+        Self::TargetGone
+    }
+}
+
+impl Relay<'_> {
+    /// Until one side closes the channel.
+    pub async fn run(mut self) {
+        let up = async {
+            match self.up().await {
+                Err(UpEnd::Refused(refusal)) => {
+                    let kind = "channel.refused";
+                    self.session.audit_refused(kind, &refusal).await;
+                    let told = Told {
+                        sentence: format!("Refused: {refusal}"),
+                        status: NO_PERMISSION,
+                    };
+                    // Nobody left to be told.
+                    self.person.refuse(&told).await.ok();
+                }
+                // What it said before it went is still on its way down.
+                Err(UpEnd::TargetGone) => std::future::pending().await,
+                Ok(()) | Err(UpEnd::Closed) => {}
+            }
+        };
+        let last_word = tokio::select! {
+            biased;
+            last_word = self.down() => last_word,
+            () = up => "closed by the person".to_owned(),
+        };
+        // Either may be closed or gone already.
+        self.target.write.close().await.ok();
+        if let Some(track) = self.run.track.take() {
+            self.session.recorded(track, &last_word).await;
+        }
+    }
+
+    /// From the person to the target.
+    async fn up(&self) -> Result<(), UpEnd> {
+        self.start().await?;
+        let mut passed = 0;
+        while let Some(item) = self.asks.next().await {
+            match item {
+                Item::Bytes(_, bytes) => {
+                    let length = bytes.len() as u32;
+                    self.touch();
+                    self.target.write.data_bytes(bytes).await?;
+                    self.session.count_in(u64::from(length));
+                    passed += length;
+                    if passed >= GRANT {
+                        self.person.grant(passed).await?;
+                        passed = 0;
+                    }
+                }
+                Item::Control(Ask::Close) => return Ok(()),
+                Item::Control(Ask::Eof) => self.target.write.eof().await?,
+                Item::Control(Ask::Signal(signal)) => self.target.write.signal(signal).await?,
+                Item::Control(Ask::Resize(size)) => self.resize(size).await?,
+                Item::Control(ask) => self.decline(&ask).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Gathers what is set before the start, then starts it: admitted, recorded, passed on.
+    async fn start(&self) -> Result<(), UpEnd> {
+        let mut preparation = Preparation::default();
+        while let Some(item) = self.asks.next().await {
+            match item {
+                // Nothing runs yet that could read it.
+                Item::Bytes(..) | Item::Control(Ask::Signal(_) | Ask::Eof) => {}
+                Item::Control(Ask::Close) => return Err(UpEnd::Closed),
+                Item::Control(Ask::Resize(size)) => {
+                    if let Some(terminal) = &mut preparation.terminal {
+                        terminal.size = size;
+                    }
+                }
+                Item::Control(Ask::Terminal(wants, terminal)) => {
+                    self.person.has_terminal();
+                    preparation.terminal = Some(Terminal {
+                        term: term(&terminal.term),
+                        ..terminal
+                    });
+                    self.answer(wants, true).await?;
+                }
+                Item::Control(Ask::Variable(wants, name, value)) => {
+                    let already = preparation.variables.len();
+                    let allowed = self.environment.allows(&name, &value, already);
+                    if allowed {
+                        preparation.variables.push((name, value));
+                    }
+                    self.answer(wants, allowed).await?;
+                }
+                Item::Control(Ask::Start(wants, start)) => {
+                    let admitted = self.admit(&start, preparation.terminal.as_ref()).await;
+                    if admitted.is_err() {
+                        // A client shows what it is told only where something runs.
+                        self.answer(wants, true).await?;
+                    }
+                    admitted.map_err(UpEnd::Refused)?;
+                    return self.launch(preparation, wants, start).await;
+                }
+                Item::Control(ask) => self.decline(&ask).await?,
+            }
+        }
+        Err(UpEnd::Closed)
+    }
+
+    /// Whether this may run (P6), and its recorder (P1).
+    async fn admit(&self, start: &Start, terminal: Option<&Terminal>) -> Result<(), Refusal> {
+        for capability in needed(start)? {
+            self.session.permit().allows(*capability)?;
+        }
+        self.session.recheck().await?;
+        let track = self.session.record(content(start, terminal)).await?;
+        if self.run.track.set(track).is_err() {
+            debug!("Started twice");
+        }
+        Ok(())
+    }
+
+    async fn launch(
+        &self,
+        preparation: Preparation,
+        wants: WantsReply,
+        start: Start,
+    ) -> Result<(), UpEnd> {
+        let target = &self.target.write;
+        if let Some(terminal) = preparation.terminal {
+            let size = terminal.size;
+            self.awaited().push_back(Awaited::Terminal);
+            target
+                .request_pty(
+                    true,
+                    &terminal.term,
+                    size.columns,
+                    size.rows,
+                    size.pixels_wide,
+                    size.pixels_high,
+                    &terminal.modes,
+                )
+                .await?;
+        }
+        for (name, value) in preparation.variables {
+            target.set_env(false, name, value).await?;
+        }
+        self.awaited().push_back(Awaited::Start(wants));
+        match start {
+            Start::Shell => target.request_shell(true).await?,
+            Start::Exec(command) => target.exec(true, command).await?,
+            Start::Subsystem(name) => target.request_subsystem(true, name).await?,
+        }
+        Ok(())
+    }
+
+    /// From the target to the person. Returns the recording's last word.
+    async fn down(&self) -> String {
+        let mut last_word = "closed by the target".to_owned();
+        let mut passed = 0;
+        while let Some(item) = self.target.tells.next().await {
+            let done = match item {
+                Item::Bytes(stream, bytes) => self.output(stream, bytes, &mut passed).await,
+                Item::Control(Tell::Answer(yes)) => self.answered(yes).await,
+                Item::Control(Tell::Lost) => {
+                    let told = Told {
+                        sentence: format!("Connection to {} lost", self.session.target().name),
+                        status: UNAVAILABLE,
+                    };
+                    // The person may have left for the same reason.
+                    self.person.refuse(&told).await.ok();
+                    return told.sentence;
+                }
+                Item::Control(tell) => {
+                    let closes = matches!(tell, Tell::Close);
+                    if let Tell::ExitStatus(status) = tell {
+                        last_word = format!("exit status {status}");
+                    } else if let Tell::ExitSignal { signal, .. } = &tell {
+                        last_word = format!("ended by signal {signal:?}");
+                    }
+                    let passed_on = self.person.pass_on(tell).await;
+                    if closes {
+                        return last_word;
+                    }
+                    passed_on.map_err(|_| ())
+                }
+            };
+            if done.is_err() {
+                return "the person was gone".to_owned();
+            }
+        }
+        last_word
+    }
+
+    async fn output(&self, stream: Stream, bytes: Bytes, passed: &mut u32) -> Result<(), ()> {
+        let length = bytes.len() as u32;
+        self.touch();
+        // Before the start was admitted nothing runs that could say something.
+        let Some(track) = self.run.track.get() else {
+            return Ok(());
+        };
+        // INVARIANT: recorded before it is forwarded; a recorder that must and cannot pulls
+        // the switch.
+        let recorded = match stream {
+            Stream::Out => track.output(&bytes).await,
+            Stream::Err => track.error_output(&bytes).await,
+        };
+        if let Err(error) = recorded {
+            debug!(session = %self.session.id(), %error, "Output not recorded");
+            return std::future::pending().await;
+        }
+        self.person.bytes(stream, bytes).await.map_err(|_| ())?;
+        self.session.count_out(u64::from(length));
+        *passed += length;
+        if *passed >= GRANT {
+            let amount = std::mem::take(passed);
+            // A target that is gone is noticed where it is read.
+            self.target.write.grant_window(amount).await.ok();
+        }
+        Ok(())
+    }
+
+    async fn answered(&self, yes: bool) -> Result<(), ()> {
+        let awaited = self.awaited().pop_front();
+        let told = match awaited {
+            Some(Awaited::Terminal) if !yes => {
+                self.person.say("The target gives no terminal").await
+            }
+            Some(Awaited::Start(true)) => self.person.answer(yes).await,
+            _ => Ok(()),
+        };
+        told.map_err(|_| ())
+    }
+
+    async fn resize(&self, size: Size) -> Result<(), UpEnd> {
+        let target = &self.target.write;
+        let (wide, high) = (size.pixels_wide, size.pixels_high);
+        target
+            .window_change(size.columns, size.rows, wide, high)
+            .await?;
+        if let Some(track) = self.run.track.get() {
+            // A recorder that fails has pulled the switch.
+            track.resize(size.columns, size.rows).await.ok();
+        }
+        Ok(())
+    }
+
+    /// Refuses a request and goes on.
+    async fn decline(&self, ask: &Ask) -> Result<(), PersonGone> {
+        let wants = match ask {
+            Ask::Other(wants, what) => {
+                let refusal = Refusal::Unsupported((*what).to_owned());
+                self.session
+                    .audit_refused("channel.refused", &refusal)
+                    .await;
+                *wants
+            }
+            Ask::Terminal(wants, _) | Ask::Variable(wants, ..) | Ask::Start(wants, _) => *wants,
+            _ => false,
+        };
+        self.answer(wants, false).await
+    }
+
+    async fn answer(&self, wants: WantsReply, yes: bool) -> Result<(), PersonGone> {
+        if wants {
+            self.person.answer(yes).await
+        } else {
+            Ok(())
+        }
+    }
+
+    fn touch(&self) {
+        self.activity.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn awaited(&self) -> MutexGuard<'_, VecDeque<Awaited>> {
+        self.run
+            .awaited
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a start needs. What is not listed is not supported (P5).
+fn needed(start: &Start) -> Result<&'static [Capability], Refusal> {
+    match start {
+        Start::Shell => Ok(&[Capability::Shell]),
+        Start::Exec(_) => Ok(&[Capability::Exec]),
+        // Until its packets are read, a permit for one direction opens none.
+        Start::Subsystem(name) if name == "sftp" => {
+            Ok(&[Capability::SftpRead, Capability::SftpWrite])
+        }
+        Start::Subsystem(name) => {
+            let name: String = name.chars().take(64).collect();
+            let name = crate::model::text::Text::ours(&name);
+            Err(Refusal::Unsupported(format!(
+                "subsystem {}",
+                name.one_line()
+            )))
+        }
+    }
+}
+
+fn content(start: &Start, terminal: Option<&Terminal>) -> Content {
+    let command = match start {
+        Start::Shell => None,
+        Start::Exec(command) => Some(String::from_utf8_lossy(command).into_owned()),
+        Start::Subsystem(name) => return Content::Subsystem(name.clone()),
+    };
+    match (terminal, command) {
+        (Some(terminal), command) => Content::Terminal(RecordedTerminal {
+            term: terminal.term.clone(),
+            width: terminal.size.columns,
+            height: terminal.size.rows,
+            command,
+        }),
+        (None, Some(command)) => Content::Command(command),
+        // A shell that reads its commands from a pipe.
+        (None, None) => Content::Command(String::new()),
+    }
+}
