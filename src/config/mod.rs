@@ -50,7 +50,6 @@ pub struct DatabaseConfig {
     pub url: DatabaseUrl,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password: Option<SecretSource>,
-    pub max_connections: NonZeroU32,
     pub fail_closed_after: Span,
 }
 
@@ -64,21 +63,18 @@ pub struct AdminConfig {
     pub listen: Port,
     pub names: Vec<HostName>,
     pub certs: PathBuf,
-    pub sign_in_lasts: Span,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SshConfig {
     pub listen: Port,
     pub host_keys: PathBuf,
-    pub banner: String,
     pub max_handshakes: NonZeroU32,
     pub max_per_address: NonZeroU32,
     pub max_connections: NonZeroU32,
     pub max_channels: NonZeroU16,
     pub max_auth_attempts: NonZeroU16,
     pub handshake_timeout: Span,
-    pub dial_timeout: Span,
     pub alive_interval: Span,
     pub alive_count: NonZeroU16,
     pub env_allow: Vec<EnvPattern>,
@@ -121,7 +117,6 @@ impl Default for DatabaseConfig {
         Self {
             url: DatabaseUrl::embedded("doorward.db"),
             password: None,
-            max_connections: nonzero(10),
             fail_closed_after: Span::seconds(10),
         }
     }
@@ -141,7 +136,6 @@ impl Default for AdminConfig {
             listen: Port::local(8443),
             names: Vec::new(),
             certs: "certs".into(),
-            sign_in_lasts: Span::hours(12),
         }
     }
 }
@@ -151,14 +145,12 @@ impl Default for SshConfig {
         Self {
             listen: Port::everywhere(2222),
             host_keys: "ssh".into(),
-            banner: String::new(),
             max_handshakes: nonzero(100),
             max_per_address: nonzero(20),
             max_connections: nonzero(2_000),
             max_channels: NonZeroU16::new(32).expect("not zero"),
             max_auth_attempts: NonZeroU16::new(6).expect("not zero"),
             handshake_timeout: Span::seconds(20),
-            dial_timeout: Span::seconds(10),
             alive_interval: Span::seconds(30),
             alive_count: NonZeroU16::new(3).expect("not zero"),
             env_allow: ["LANG", "LC_*", "COLORTERM"]
@@ -250,12 +242,10 @@ impl Config {
             }
         }
         let never_zero = [
-            ("admin.sign_in_lasts", self.admin.sign_in_lasts),
             (
                 "database.fail_closed_after",
                 self.database.fail_closed_after,
             ),
-            ("ssh.dial_timeout", self.ssh.dial_timeout),
             ("ssh.handshake_timeout", self.ssh.handshake_timeout),
         ];
         let zero = never_zero.into_iter().filter(|(_, span)| span.is_zero());

@@ -85,20 +85,15 @@ impl DatabaseUrl {
         url
     }
 
-    /// The file of the embedded database; `None` for one in memory and for PostgreSQL.
+    /// The file of the embedded database; `None` for PostgreSQL.
     pub fn file(&self) -> Option<&Path> {
         let file = self.0.strip_prefix("sqlite:")?;
-        let file = file.strip_prefix("//").unwrap_or(file);
-        let file = file.split('?').next().unwrap_or(file);
-        (file != ":memory:").then(|| Path::new(file))
+        Some(Path::new(file.strip_prefix("//").unwrap_or(file)))
     }
 
     pub(super) fn below(&self, root: &Path) -> Self {
-        match self.file().and_then(Path::to_str) {
-            Some(file) => {
-                let options = self.0.find('?').map_or("", |at| &self.0[at..]);
-                Self(format!("sqlite:{}{options}", root.join(file).display()))
-            }
+        match self.file() {
+            Some(file) => Self::embedded(root.join(file)),
             None => self.clone(),
         }
     }
@@ -118,9 +113,11 @@ pub enum NotADatabaseUrl {
 impl FromStr for DatabaseUrl {
     type Err = NotADatabaseUrl;
     fn from_str(text: &str) -> Result<Self, NotADatabaseUrl> {
+        // A file and nothing else: what is in memory is gone after a restart, and the
+        // parameters that keep a revoke from being lost are not for choosing.
         let is_sqlite = text
             .strip_prefix("sqlite:")
-            .is_some_and(|file| !file.is_empty());
+            .is_some_and(|file| !["", "//", ":memory:"].contains(&file) && !file.contains('?'));
         let server = ["postgres://", "postgresql://"]
             .iter()
             .find_map(|it| text.strip_prefix(it));

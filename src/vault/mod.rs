@@ -22,11 +22,12 @@ use zeroize::Zeroizing;
 
 use self::{
     envelope::Place,
-    keyfile::{Contents, KeyFileError},
+    keyfile::Contents,
     keyring::{Kek, Keyring},
 };
 pub use self::{
     envelope::SealedSecret,
+    keyfile::KeyFileError,
     keyring::KeyringError,
     secret::{NotASecretField, Secret, SecretField},
     signing::{SigningKey, SigningKeyError, is_signed_by},
@@ -63,6 +64,8 @@ pub enum VaultError {
     },
     #[error("the environment variable {variable} is not set")]
     NoVariable { variable: String },
+    #[error("the secret in {0} is not text")]
+    NotText(SecretSource),
     #[error(
         "the vault has no key {kek_id}: this database was sealed with another key file; \
          restore that one or add its key"
