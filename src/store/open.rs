@@ -10,7 +10,7 @@ use std::{
 };
 
 use sqlx::{
-    Executor,
+    AnyConnection, Connection, Executor,
     any::{AnyConnectOptions, AnyPoolOptions},
     migrate::{MigrateError, Migrator},
 };
@@ -62,6 +62,9 @@ impl Store {
         let options = format!("sqlite://{}", percent_encoded(&path))
             .parse::<AnyConnectOptions>()
             .map_err(|error| StoreError::Open(format!("{}: {error}", path.display())))?;
+        try_once(&options, PRAGMAS)
+            .await
+            .map_err(|error| cannot_open_file(&path, error))?;
         let pool = AnyPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(PATIENCE)
@@ -82,17 +85,19 @@ impl Store {
     }
 
     async fn connect_postgres(url: &str) -> Result<Self> {
+        let wrong =
+            |error| StoreError::Open(format!("PostgreSQL at {}: {error}", without_password(url)));
+        let options = url.parse::<AnyConnectOptions>().map_err(wrong)?;
+        try_once(&options, SETTINGS).await.map_err(wrong)?;
         let pool = AnyPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(PATIENCE)
             .after_connect(|connection, _| {
                 Box::pin(async move { connection.execute(SETTINGS).await.map(drop) })
             })
-            .connect(url)
+            .connect_with(options)
             .await
-            .map_err(|error| {
-                StoreError::Open(format!("PostgreSQL at {}: {error}", without_password(url)))
-            })?;
+            .map_err(wrong)?;
         Ok(Self { pool, writer: None })
     }
 
@@ -107,6 +112,19 @@ impl Store {
                 }
                 other => StoreError::Open(format!("its schema cannot be migrated: {other}")),
             })
+    }
+}
+
+/// One connection by itself: a pool tries again and again, and then only says that it took long.
+async fn try_once(options: &AnyConnectOptions, settings: &'static str) -> Result<(), sqlx::Error> {
+    let tried = async {
+        let mut connection = AnyConnection::connect_with(options).await?;
+        connection.execute(settings).await?;
+        connection.close().await
+    };
+    match tokio::time::timeout(2 * PATIENCE, tried).await {
+        Ok(tried) => tried,
+        Err(_) => Err(sqlx::Error::PoolTimedOut),
     }
 }
 

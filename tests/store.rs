@@ -1,0 +1,124 @@
+//! The store's one suite, run on SQLite and on PostgreSQL: every public function, what each
+//! fence refuses, and what happens when many come at once.
+//! Without `DOORWARD_TEST_POSTGRES` the PostgreSQL half fails; `scripts/with-postgres` sets it.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+#[path = "store/audit.rs"]
+mod audit;
+#[path = "store/checkouts.rs"]
+mod checkouts;
+#[path = "store/coverage.rs"]
+mod coverage;
+#[path = "store/database.rs"]
+mod database;
+#[path = "store/faults.rs"]
+mod faults;
+#[path = "store/people.rs"]
+mod people;
+#[path = "store/places.rs"]
+mod places;
+#[path = "store/races.rs"]
+mod races;
+#[path = "store/sample.rs"]
+mod sample;
+#[path = "store/sessions.rs"]
+mod sessions;
+
+/// One line a test; each runs on both databases, on an empty one of its own.
+macro_rules! suite {
+    ($($module:ident { $($test:ident)* })*) => {
+        mod sqlite {
+            $(mod $module { $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    crate::database::with_sqlite(crate::$module::$test).await;
+                }
+            )* })*
+        }
+        mod postgres {
+            $(mod $module { $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    crate::database::with_postgres(crate::$module::$test).await;
+                }
+            )* })*
+        }
+    };
+}
+
+suite! {
+    people {
+        a_user_reads_back_as_written
+        a_name_is_taken_once
+        a_change_of_what_somebody_else_changed_is_a_conflict
+        the_last_admin_stays
+        groups_and_their_members_read_back_from_both_sides
+        a_key_belongs_to_one_user
+        a_password_hash_is_kept_and_taken_away
+        tokens_are_found_by_hash_and_removed
+        people_are_listed_filtered_sorted_and_paged
+        approvers_are_those_who_could_answer
+        a_removed_user_leaves_no_key_and_no_token
+    }
+    places {
+        targets_read_back_and_are_guarded
+        accounts_are_unique_on_a_target
+        one_policy_is_the_default
+        a_policy_in_use_stays
+        a_place_is_found_or_refused_by_name
+        the_accounts_policy_goes_before_the_targets
+        places_are_listed_filtered_and_paged
+        sealed_secrets_read_back_and_are_rewrapped_once
+        facts_of_the_installation_are_kept
+    }
+    checkouts {
+        every_state_reads_back_as_written
+        a_retry_joins_the_pending_request
+        a_code_is_taken_once
+        a_stale_version_is_a_conflict
+        an_exclusive_account_has_one_holder
+        the_schema_refuses_a_move_the_life_cycle_lacks
+        what_is_due_comes_in_its_order
+        ended_ones_are_told_to_those_who_ask
+        open_ones_are_found_by_user_target_and_account
+        the_list_filters_by_everything_people_see
+        the_list_sorts_by_every_column_and_pages_without_a_gap
+        a_foreign_cursor_is_refused
+    }
+    sessions {
+        a_session_opens_only_under_an_active_checkout
+        a_session_closes_once
+        no_more_open_at_once_than_allowed
+        what_a_peer_says_of_itself_is_made_inert
+        the_sessions_of_a_lost_node_are_closed_with_an_audit_event_each
+        sessions_are_listed_with_the_names_people_know
+        recordings_are_entered_finished_and_listed
+    }
+    audit {
+        a_transaction_that_fails_leaves_no_audit_record
+        the_chain_links_each_record_to_the_one_before
+        records_are_found_by_what_they_are_about
+        a_whole_chain_is_whole
+        a_changed_byte_is_found_in_every_column
+        swapped_rows_are_found
+        a_missing_row_is_found
+        a_cut_tail_is_found_by_the_checkpoint
+        a_tail_cut_with_its_checkpoints_is_found_by_the_witness
+        an_older_copy_put_back_is_found
+        a_rewritten_chain_is_found_by_the_signature
+        a_checkpoint_of_another_key_is_refused
+        an_export_is_verified_without_the_database
+        verifying_while_others_append_finds_nothing
+    }
+    races {
+        of_a_hundred_updates_of_one_version_one_wins
+        forty_audited_transactions_at_once_leave_no_hole
+        of_a_hundred_activations_of_an_exclusive_account_one_wins
+        of_many_retries_at_once_one_is_new_and_the_others_join
+        of_two_admins_who_demote_each_other_one_stays
+        no_session_slips_past_a_revoke
+        no_race_opens_more_sessions_than_allowed
+        a_dropped_transaction_lets_the_next_one_pass
+    }
+}
