@@ -43,11 +43,26 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // A sign-in that was refused is audited where it was refused.
     (
         "identity",
-        &["model", "store", "audit", "clock", "vault::entropy"],
+        &[
+            "model",
+            "store",
+            "audit",
+            "clock",
+            "vault::entropy",
+            "telemetry::Metrics",
+        ],
     ),
     (
         "lifecycle",
-        &["model", "store", "audit", "kill", "clock", "vault::entropy"],
+        &[
+            "model",
+            "store",
+            "audit",
+            "kill",
+            "clock",
+            "vault::entropy",
+            "telemetry::Metrics",
+        ],
     ),
     ("sweeper", &["model", "store", "lifecycle", "kill", "clock"]),
     (
@@ -62,6 +77,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "kill",
             "clock",
             "identity",
+            "telemetry",
         ],
     ),
     // A broker makes the switch and leashes its client's leg; it has no store, no vault, no lifecycle.
@@ -84,6 +100,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "lifecycle",
             "config",
             "clock",
+            "telemetry::Metrics",
         ],
     ),
     ("app", &["*"]),
