@@ -142,6 +142,7 @@ impl Verb {
                 sign_in::bootstrap(args, &mut Profiles::read(profile)?, screen).await
             }
             Self::Logout => sign_in::logout(&mut Profiles::read(profile)?, screen).await,
+            Self::Play(args) if args.is_local() => play::from_file(args, screen).await,
             with_gateway => {
                 let profiles = Profiles::read(profile)?;
                 let access = profiles.access(Environment::read())?;
@@ -189,7 +190,7 @@ impl Verb {
             Self::Key(command) => key::run(command, client, screen).await,
             Self::Apply(args) => apply::run(args, client, screen).await,
             Self::Recordings(command) => recording::run(command, client, screen).await,
-            Self::Play(args) => play::run(args, client, screen).await,
+            Self::Play(args) => play::from_gateway(args, client, screen).await,
             Self::Audit(command) => audit::run(command, client, screen).await,
             Self::Login(_)
             | Self::Logout
