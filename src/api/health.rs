@@ -1,7 +1,5 @@
 //! For operators, on a listener of its own that only this machine reaches: alive, ready, metrics.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use axum::{
     Router,
     extract::State,
@@ -9,15 +7,19 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use prometheus_client::{encoding::text::encode, registry::Registry};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
-use crate::store::Store;
+use crate::{
+    store::Store,
+    telemetry::{METRICS_TYPE, Metrics},
+};
 
 #[derive(Clone)]
 pub struct Health {
     pub store: Store,
-    pub metrics: Arc<Mutex<Registry>>,
+    pub metrics: Metrics,
     /// Cancelled once no new work is taken.
     pub closing: CancellationToken,
 }
@@ -42,17 +44,17 @@ async fn ready(State(health): State<Health>) -> Response {
     }
 }
 
-async fn metrics(State(health): State<Health>) -> Response {
-    let mut text = String::new();
-    let registry = health
-        .metrics
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    match encode(&mut text, &registry) {
-        Ok(()) => {
-            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            ([(header::CONTENT_TYPE, kind)], text).into_response()
-        }
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+async fn metrics(State(health): State<Health>) -> impl IntoResponse {
+    (
+        [(header::CONTENT_TYPE, METRICS_TYPE)],
+        health.metrics.text(),
+    )
+}
+
+/// Serves until `stop`.
+pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+    let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
+    if let Err(error) = served.await {
+        warn!(%error, "Metrics listener failed");
     }
 }

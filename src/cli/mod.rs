@@ -21,6 +21,7 @@ mod json;
 mod key;
 mod moment;
 mod noun;
+mod operate;
 mod page;
 mod play;
 mod policy;

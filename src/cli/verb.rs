@@ -10,7 +10,7 @@ use super::{
     client::{Client, not_signed_in},
     demo,
     exit::{Done, Failure},
-    group, key, play, policy,
+    group, key, operate, play, policy,
     profile::{Access, Environment, Profiles},
     recording, request, reveal,
     screen::Screen,
@@ -123,6 +123,15 @@ pub enum Verb {
     /// Run the gateway
     #[command(display_order = 6)]
     Serve(serve::Serve),
+    /// Look at the gateway's configuration
+    #[command(subcommand, display_order = 6)]
+    Config(operate::ConfigVerb),
+    /// Bring the database up to date
+    #[command(display_order = 6)]
+    Migrate(operate::Operate),
+    /// The keys that secrets are sealed under
+    #[command(subcommand, display_order = 6)]
+    Vault(operate::VaultVerb),
     /// Show the whole line on this machine, with targets of its own
     #[command(display_order = 6)]
     Demo(demo::Demo),
@@ -134,7 +143,17 @@ pub enum Verb {
 impl Verb {
     pub async fn run(self, profile: Option<&str>, screen: &Screen) -> Done {
         match self {
-            Self::Serve(args) => serve::run(args).await,
+            Self::Serve(args) => serve::run(args, screen).await,
+            Self::Config(verb) => operate::config(verb, screen).await,
+            Self::Migrate(args) => operate::migrate(args, screen).await,
+            Self::Vault(verb) => operate::vault(verb, screen).await,
+            Self::Audit(audit::Audit::Verify(audit::Verify { config: Some(file) })) => {
+                let at = serve::At {
+                    config: Some(file),
+                    set: Vec::new(),
+                };
+                operate::verify(at, screen).await
+            }
             Self::Demo(args) => demo::run(args).await,
             Self::Completions { shell } => completions(shell, screen),
             Self::Login(args) => sign_in::login(args, &mut Profiles::read(profile)?, screen).await,
@@ -196,6 +215,9 @@ impl Verb {
             | Self::Logout
             | Self::Bootstrap(_)
             | Self::Serve(_)
+            | Self::Config(_)
+            | Self::Migrate(_)
+            | Self::Vault(_)
             | Self::Demo(_)
             | Self::Completions { .. } => Err(Failure::fault("this verb needs no gateway")),
         }

@@ -118,6 +118,15 @@ impl AuditEvent {
         self
     }
 
+    pub fn about_row(mut self, session: &super::session::SessionRow) -> Self {
+        self.session = Some(session.id.clone());
+        self.checkout = Some(session.checkout.clone());
+        self.user = Some(session.user.clone());
+        self.target = Some(session.target.clone());
+        self.account = Some(session.account.clone());
+        self
+    }
+
     pub fn about_target(mut self, target: &TargetId) -> Self {
         self.target = Some(target.clone());
         self

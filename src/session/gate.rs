@@ -26,7 +26,7 @@ use crate::{
         session::{KillReason, SessionRow},
         target::{Account, Target},
         text::Text,
-        time::Timestamp,
+        time::{Span, Timestamp},
     },
     recording::{Recorder, Recordings, Subject},
     store::{self, Store, StoreError, session::Opening},
@@ -329,7 +329,7 @@ struct Guard {
     expired: KillReason,
     switch: KillSwitch,
     until: Timestamp,
-    limit: Option<(crate::model::time::Span, Timestamp)>,
+    limit: Option<(Span, Timestamp)>,
 }
 
 impl Guard {

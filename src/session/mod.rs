@@ -21,9 +21,9 @@ use tokio::net::TcpStream;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
-use self::clerk::{Closed, Entry};
+use self::clerk::Closed;
 pub use self::{
-    clerk::Clerk,
+    clerk::{Clerk, Entry},
     credential::{Credential, CredentialError},
     dial::DialError,
     gate::{Gate, GateParts},

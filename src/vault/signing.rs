@@ -36,6 +36,10 @@ impl SigningKey {
         self.0.sign(message).as_ref().to_vec()
     }
 
+    pub fn key_pair(&self) -> &Ed25519KeyPair {
+        &self.0
+    }
+
     pub fn public_key(&self) -> &[u8] {
         self.0.public_key().as_ref()
     }

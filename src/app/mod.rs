@@ -1,0 +1,397 @@
+//! The wiring: configuration → store → vault → listeners, and the way down again.
+//!
+//! Starts what the other modules are and stops it in the opposite order. Decides nothing.
+
+mod checkpoints;
+mod open;
+
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
+
+use russh::keys::PrivateKey;
+use tokio::{net::TcpListener, sync::mpsc::UnboundedSender, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use self::checkpoints::Checkpoints;
+pub use self::{
+    checkpoints::witness,
+    open::{signer, store},
+};
+use crate::{
+    api::{self, Api},
+    broker::{self, ssh},
+    clock::Clock,
+    config::{Config, LogLevel, SshConfig},
+    identity::Identity,
+    kill::Switchboard,
+    lifecycle::{Change, Lifecycle},
+    model::{ids::NodeId, session::KillReason},
+    recording::Recordings,
+    session::{Clerk, Entry, Gate, GateParts},
+    store::{Store, StoreError},
+    sweeper::Sweeper,
+    telemetry::{Log, Metrics},
+    tls::{Tls, TlsError},
+    vault::{SigningKeyError, Vault, VaultError, keyfile::KeyFileError},
+};
+
+/// What keeps the gateway from starting, in one sentence with the next step.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("the folder {path} cannot be made or used")]
+    Folder { path: PathBuf, source: KeyFileError },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    #[error("database.password: what it refers to is not text")]
+    Password,
+    #[error(transparent)]
+    SigningKey(#[from] SigningKeyError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
+    HostKey(#[from] ssh::HostKeyError),
+    #[error("{key} = {address}: another program listens there; stop it or choose another port")]
+    InUse {
+        key: &'static str,
+        address: SocketAddr,
+    },
+    #[error("{key} = {address}: cannot listen there")]
+    Listen {
+        key: &'static str,
+        address: SocketAddr,
+        source: io::Error,
+    },
+}
+
+/// A gateway that runs. Stop it with `stop`, or it goes on until the process ends.
+pub struct App {
+    pub addresses: Addresses,
+    parts: Parts,
+    tls: Tls,
+    /// No new connections from here on.
+    closing: CancellationToken,
+    listeners: Vec<JoinHandle<()>>,
+    /// Nothing of the gateway goes on after this.
+    stopping: CancellationToken,
+    workers: Vec<JoinHandle<()>>,
+    clerk: JoinHandle<()>,
+}
+
+/// Where it listens, with real ports where the configuration said 0.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses {
+    pub admin: SocketAddr,
+    pub ssh: SocketAddr,
+    pub metrics: SocketAddr,
+}
+
+/// What everything stands on.
+#[derive(Clone)]
+struct Parts {
+    config: Arc<Config>,
+    store: Store,
+    clock: Clock,
+    switchboard: Switchboard,
+    lifecycle: Lifecycle,
+    identity: Identity,
+    recordings: Recordings,
+    metrics: Metrics,
+    checkpoints: Checkpoints,
+}
+
+/// The sockets, bound before anything else is touched.
+struct Sockets {
+    admin: TcpListener,
+    ssh: TcpListener,
+    metrics: TcpListener,
+}
+
+impl App {
+    /// Opens everything, listens, and returns when the first client may come.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let config = Arc::new(config);
+        // The ports first: a gateway that cannot listen must not touch the store.
+        let sockets = Sockets {
+            admin: bind("admin.listen", config.admin.listen.address()).await?,
+            ssh: bind("ssh.listen", config.ssh.listen.address()).await?,
+            metrics: bind("metrics.listen", config.metrics.listen.address()).await?,
+        };
+        open::folder(&config.data.dir)?;
+        let store = open::store(&config).await?;
+        let vault = Vault::open(&config.vault)?;
+        let signer = open::signer(&config)?;
+        let clock = Clock::system();
+        open::floor(&clock, &store).await?;
+        let node = open::node(&store, &clock, &config).await?;
+        let host_keys = ssh::load_or_create(&config.ssh.host_keys)?;
+        let tls = Tls::open(&config.admin, clock.clone())?;
+
+        let switchboard = Switchboard::new();
+        let lifecycle = Lifecycle::new(store.clone(), clock.clone(), switchboard.clone());
+        let limits = &config.limits;
+        let identity = Identity::new(
+            store.clone(),
+            clock.clone(),
+            limits.sign_ins_per_address,
+            limits.sign_ins_per_account,
+        );
+        let recordings = Recordings::open(&config.recording, clock.clone());
+        let checkpoints = Checkpoints::new(&config, store.clone(), clock.clone(), signer);
+        let (clerk, entries) = Clerk::new(store.clone(), lifecycle.clone());
+        let metrics = Metrics::default();
+        let parts = Parts {
+            config,
+            store,
+            clock,
+            switchboard,
+            lifecycle,
+            identity,
+            recordings,
+            metrics,
+            checkpoints,
+        };
+        let gate = parts.gate(vault.clone(), node.clone(), entries);
+
+        let (closing, stopping) = (CancellationToken::new(), CancellationToken::new());
+        let addresses = sockets.addresses()?;
+        Ok(Self {
+            addresses,
+            listeners: parts.listen(sockets, gate, &vault, host_keys, &tls, &closing)?,
+            workers: parts.workers(node, &tls, &stopping),
+            clerk: tokio::spawn(clerk.run()),
+            parts,
+            tls,
+            closing,
+            stopping,
+        })
+    }
+
+    /// The one-time token that makes the first admin, while there is none.
+    pub async fn bootstrap_token(&self) -> Result<Option<zeroize::Zeroizing<String>>, StoreError> {
+        self.parts.identity.bootstrap_token().await
+    }
+
+    /// The certificate of the local authority, where no other certificate was given.
+    pub fn authority(&self) -> Option<PathBuf> {
+        self.tls.authority()
+    }
+
+    /// Takes up new certificates and a new log level. What is wrong leaves the old as it was.
+    pub fn reload(&self, log: &Log, level: LogLevel) {
+        log.set_level(level);
+        match self.tls.reload() {
+            Ok(()) => info!(level = level.as_str(), "Reloaded"),
+            Err(error) => warn!(
+                error = &error as &dyn std::error::Error,
+                "Certificates not reloaded, the old ones stay"
+            ),
+        }
+    }
+
+    /// No new connections; the live ones are told, and cut when the drain is over or `now` comes.
+    pub async fn stop(self, now: impl Future<Output = ()>) {
+        let drain = self.parts.config.limits.drain;
+        info!(%drain, "Stopping, no new sessions");
+        self.closing.cancel();
+        let switchboard = &self.parts.switchboard;
+        tokio::select! {
+            () = switchboard.drained() => {}
+            () = tokio::time::sleep(drain.duration()) => {}
+            () = now => {}
+        }
+        let cut = switchboard.close(KillReason::Shutdown);
+        info!(cut, "Drained");
+        ended("Listener", self.listeners).await;
+        self.stopping.cancel();
+        ended("Worker", self.workers).await;
+        // Every gate went with its listener, so the clerk ends when all is written.
+        let Parts {
+            recordings,
+            checkpoints,
+            store,
+            ..
+        } = self.parts;
+        ended("Clerk", vec![self.clerk]).await;
+        recordings.drained().await;
+        checkpoints.write().await;
+        store.close().await;
+        info!("Stopped");
+    }
+}
+
+impl Parts {
+    fn gate(&self, vault: Vault, node: NodeId, entries: UnboundedSender<Entry>) -> Gate {
+        let parts = GateParts {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            vault,
+            identity: self.identity.clone(),
+            lifecycle: self.lifecycle.clone(),
+            switchboard: self.switchboard.clone(),
+            recordings: self.recordings.clone(),
+            node,
+        };
+        Gate::new(parts, entries)
+    }
+
+    fn listen(
+        &self,
+        sockets: Sockets,
+        gate: Gate,
+        vault: &Vault,
+        host_keys: Vec<PrivateKey>,
+        tls: &Tls,
+        closing: &CancellationToken,
+    ) -> Result<Vec<JoinHandle<()>>, StartError> {
+        let Self { config, .. } = self;
+        let api = Api::new(api::Parts {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            identity: self.identity.clone(),
+            lifecycle: self.lifecycle.clone(),
+            sealer: vault.seal_only(),
+            limits: config.limits.clone(),
+            recordings: config.recording.dir.clone(),
+            audit_key: self.checkpoints.public_key(),
+            closing: closing.clone(),
+        });
+        let health = api::health::Health {
+            store: self.store.clone(),
+            metrics: self.metrics.clone(),
+            closing: closing.clone(),
+        };
+        let settings = ssh_settings(&config.ssh, host_keys);
+        let broker = ssh::SshBroker::new(gate, settings);
+        let server_config = tls.server_config()?;
+        let admin = api::server::serve(
+            sockets.admin,
+            move || server_config.clone(),
+            api.router(),
+            api::server::Bounds::default(),
+            closing.clone(),
+        );
+        let ssh = broker::listen(
+            sockets.ssh,
+            Arc::new(broker),
+            limits(&config.ssh),
+            closing.clone(),
+        );
+        let metrics = api::health::serve(sockets.metrics, health.router(), closing.clone());
+        Ok(vec![
+            tokio::spawn(admin),
+            tokio::spawn(ssh),
+            tokio::spawn(metrics),
+        ])
+    }
+
+    fn workers(
+        &self,
+        node: NodeId,
+        tls: &Tls,
+        stopping: &CancellationToken,
+    ) -> Vec<JoinHandle<()>> {
+        let sweeper = Sweeper {
+            store: self.store.clone(),
+            lifecycle: self.lifecycle.clone(),
+            switchboard: self.switchboard.clone(),
+            clock: self.clock.clone(),
+            node,
+            fail_closed_after: self.config.database.fail_closed_after.duration(),
+        };
+        let (tls, stop) = (tls.clone(), stopping.clone());
+        let certificates = async move {
+            stop.run_until_cancelled(tls.keep_fresh()).await;
+        };
+        vec![
+            tokio::spawn(sweeper.run(stopping.clone())),
+            tokio::spawn(self.checkpoints.clone().run(stopping.clone())),
+            tokio::spawn(certificates),
+            tokio::spawn(count(
+                self.lifecycle.clone(),
+                self.metrics.clone(),
+                stopping.clone(),
+            )),
+        ]
+    }
+}
+
+/// Counts what becomes of check-outs, for `/metrics`.
+async fn count(lifecycle: Lifecycle, metrics: Metrics, stop: CancellationToken) {
+    let mut changes = lifecycle.subscribe();
+    while let Some(change) = stop.run_until_cancelled(changes.recv()).await {
+        match change {
+            Ok(Change::Checkout { state, .. }) => metrics.checkout(state),
+            // Too far behind: a counter may miss some, the store has them all.
+            Ok(_) | Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
+            Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
+        }
+    }
+}
+
+async fn ended(what: &str, tasks: Vec<JoinHandle<()>>) {
+    for task in tasks {
+        if let Err(error) = task.await {
+            warn!(what, %error, "Task failed");
+        }
+    }
+}
+
+async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| match source.kind() {
+            io::ErrorKind::AddrInUse => StartError::InUse { key, address },
+            _ => StartError::Listen {
+                key,
+                address,
+                source,
+            },
+        })
+}
+
+impl Sockets {
+    fn addresses(&self) -> Result<Addresses, StartError> {
+        let local = |listener: &TcpListener, key| {
+            let address = SocketAddr::from(([0, 0, 0, 0], 0));
+            listener.local_addr().map_err(|source| StartError::Listen {
+                key,
+                address,
+                source,
+            })
+        };
+        let addresses = Addresses {
+            admin: local(&self.admin, "admin.listen")?,
+            ssh: local(&self.ssh, "ssh.listen")?,
+            metrics: local(&self.metrics, "metrics.listen")?,
+        };
+        info!(listener = "admin", address = %addresses.admin, "Listening");
+        info!(listener = "ssh", address = %addresses.ssh, "Listening");
+        info!(listener = "metrics", address = %addresses.metrics, "Listening");
+        Ok(addresses)
+    }
+}
+
+fn limits(config: &SshConfig) -> broker::Limits {
+    let size = |number: std::num::NonZeroU32| number.get() as usize;
+    broker::Limits {
+        handshakes: size(config.max_handshakes),
+        handshakes_per_address: size(config.max_per_address),
+        connections: size(config.max_connections),
+        handshake_timeout: config.handshake_timeout,
+    }
+}
+
+fn ssh_settings(config: &SshConfig, host_keys: Vec<PrivateKey>) -> ssh::SshSettings {
+    ssh::SshSettings {
+        host_keys,
+        max_channels: config.max_channels.get().into(),
+        max_auth_attempts: config.max_auth_attempts.get().into(),
+        alive: ssh::Alive {
+            interval: config.alive_interval.duration(),
+            count: config.alive_count.get().into(),
+        },
+        environment: ssh::Environment::new(config.env_allow.iter().cloned().map(String::from)),
+    }
+}

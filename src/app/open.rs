@@ -1,0 +1,115 @@
+//! What a start finds and makes: folders, the store, keys, the time, this node.
+
+use std::time::Duration;
+
+use tracing::{info, warn};
+
+use super::StartError;
+use crate::{
+    audit,
+    clock::Clock,
+    config::Config,
+    model::{
+        audit::{Actor, AuditEvent},
+        ids::NodeId,
+        session::Outcome,
+        time::Timestamp,
+    },
+    store::{self, Store, StoreError, node::Node},
+    vault::{self, SigningKey, entropy, keyfile},
+};
+
+/// How far behind the newest audit event the wall clock may be before it is worth a word.
+const SLACK: Duration = Duration::from_secs(2);
+
+pub fn folder(path: &std::path::Path) -> Result<(), StartError> {
+    keyfile::private_directory(path).map_err(|source| StartError::Folder {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+pub async fn store(config: &Config) -> Result<Store, StartError> {
+    let database = &config.database;
+    let url = match &database.password {
+        None => zeroize::Zeroizing::new(database.url.as_str().to_owned()),
+        Some(source) => {
+            let password = vault::read_source(source)?;
+            let password = std::str::from_utf8(&password).map_err(|_| StartError::Password)?;
+            database.url.with_password(password.trim_end())
+        }
+    };
+    Ok(Store::open(&url).await?)
+}
+
+/// The key that signs the audit chain.
+pub fn signer(config: &Config) -> Result<SigningKey, StartError> {
+    Ok(SigningKey::load_or_create(
+        &config.data.dir.join("audit.key"),
+    )?)
+}
+
+/// Time goes on where the newest audit event left it, should the wall clock have stepped back.
+pub async fn floor(clock: &Clock, store: &Store) -> Result<(), StoreError> {
+    let Some(newest) = audit::newest_at(store).await? else {
+        return Ok(());
+    };
+    let ahead = clock.floor(newest);
+    if ahead > SLACK {
+        warn!(
+            seconds = ahead.as_secs(),
+            "The wall clock is behind the newest audit event, counting on from there"
+        );
+    }
+    Ok(())
+}
+
+/// Enters this run of the gateway, and closes what earlier runs of it left open.
+///
+/// INVARIANT (P9): what an earlier run left open is closed before anybody new is admitted.
+pub async fn node(store: &Store, clock: &Clock, config: &Config) -> Result<NodeId, StoreError> {
+    let now = clock.now();
+    let node = Node {
+        id: NodeId::new(now, entropy()),
+        name: name(config),
+        started_at: now,
+        seen_at: now,
+    };
+    let mut tx = store.begin().await?;
+    store::node::register(&mut tx, &node).await?;
+    tx.commit().await?;
+    for gone in store::node::gone(store, &node.id, &node.name, Timestamp::from_millis(0)).await? {
+        close_lost(store, &gone, now).await?;
+    }
+    Ok(node.id)
+}
+
+async fn close_lost(store: &Store, gone: &Node, now: Timestamp) -> Result<(), StoreError> {
+    let mut tx = store.begin().await?;
+    match store::node::strike(&mut tx, &gone.id).await {
+        Ok(()) => {}
+        // Another node was faster and has closed them.
+        Err(StoreError::Conflict) => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    let lost = store::session::close_lost(&mut tx, &gone.id, now).await?;
+    for session in &lost {
+        let event = AuditEvent::done(
+            now,
+            "session.close",
+            Actor::Gateway,
+            Outcome::Lost.to_string(),
+        );
+        audit::append(&mut tx, &event.about_row(session)).await?;
+    }
+    tx.commit().await?;
+    info!(node = %gone.id, sessions = lost.len(), "Closed what an earlier run left open");
+    Ok(())
+}
+
+/// The same after a restart, and no other gateway's: the machine and the data folder.
+fn name(config: &Config) -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let data = std::path::absolute(&config.data.dir).unwrap_or_else(|_| config.data.dir.clone());
+    format!("{}:{}", host.trim(), data.display())
+}

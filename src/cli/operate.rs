@@ -1,0 +1,189 @@
+//! What an operator does on the gateway's own machine: look at the configuration, bring the
+//! database up to date, change the vault's key, verify the audit chain without a gateway.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use super::{
+    exit::{Done, Exit, Failure},
+    screen::Screen,
+    serve::{At, chain},
+    table::Table,
+};
+use crate::{
+    app,
+    audit::{self, PublicKey},
+    clock::Clock,
+    config::{Config, Origin},
+    model::{
+        audit::{Actor, AuditEvent},
+        ids::AccountId,
+    },
+    store::{self, Store, StoreError, secret::SealedRow},
+    vault::{SealedSecret, SecretField, Vault},
+};
+
+#[derive(Subcommand)]
+pub enum ConfigVerb {
+    /// Print every value in force and where it came from
+    Check(Operate),
+}
+
+#[derive(Subcommand)]
+pub enum VaultVerb {
+    /// Seal every secret under a new key; the gateway may go on running
+    Rekey(Operate),
+}
+
+#[derive(Args)]
+pub struct Operate {
+    #[command(flatten)]
+    at: At,
+}
+
+/// How many secrets are sealed anew in one transaction.
+const BATCH: usize = 100;
+
+/// A secret that another process sealed under the old key is stored within this time.
+const STRAGGLERS: Duration = Duration::from_secs(3);
+
+pub async fn config(verb: ConfigVerb, screen: &Screen) -> Done {
+    let ConfigVerb::Check(Operate { at }) = verb;
+    let effective = at.load()?;
+    if screen.json() {
+        let values = effective.rows().map(|(key, value, origin)| {
+            serde_json::json!({ "key": key, "value": value, "from": came_from(origin) })
+        });
+        return screen.raw(&serde_json::Value::from_iter(values).to_string());
+    }
+    let mut table = Table::new(&["KEY", "VALUE", "FROM"]);
+    for (key, value, origin) in effective.rows() {
+        table.row([key.to_owned(), value, came_from(origin)]);
+    }
+    screen.say(table.shown(screen, "No keys."))
+}
+
+fn came_from(origin: &Origin) -> String {
+    match origin {
+        Origin::Default => "default".to_owned(),
+        Origin::File { path, line } => format!("{}:{line}", path.display()),
+        Origin::Env(variable) => variable.clone(),
+        Origin::Flag(flag) => flag.clone(),
+    }
+}
+
+pub async fn migrate(Operate { at }: Operate, screen: &Screen) -> Done {
+    // Opening brings it up to date, as every start does.
+    open(&at.load()?.config).await?.close().await;
+    screen.say("The database is up to date.")
+}
+
+pub async fn vault(verb: VaultVerb, screen: &Screen) -> Done {
+    let VaultVerb::Rekey(Operate { at }) = verb;
+    let config = at.load()?.config;
+    let store = open(&config).await?;
+    let vault = Vault::open(&config.vault).map_err(fault)?;
+    let key = vault.add_key().map_err(fault)?;
+    let mut count = rewrap_all(&store, &vault, &key).await?;
+    // A gateway that runs may have sealed one under the old key just before.
+    tokio::time::sleep(STRAGGLERS).await;
+    count += rewrap_all(&store, &vault, &key).await?;
+    let in_use = store::secret::kek_ids(&store)
+        .await
+        .map_err(fault)?
+        .into_iter()
+        .collect();
+    let retired = vault.retire_keys(&in_use).map_err(fault)?;
+    note(&store, &key, count, &retired).await.map_err(fault)?;
+    store.close().await;
+    screen.say(format!(
+        "{count} secrets are sealed under the new key {key}; {} old keys are gone.",
+        retired.len()
+    ))
+}
+
+async fn rewrap_all(store: &Store, vault: &Vault, key: &str) -> Result<usize, Failure> {
+    let mut count = 0;
+    loop {
+        let rows = store::secret::wrapped_otherwise(store, key, BATCH)
+            .await
+            .map_err(fault)?;
+        if rows.is_empty() {
+            return Ok(count);
+        }
+        for row in rows {
+            let after = rewrap(vault, &row)?;
+            let mut tx = store.begin().await.map_err(fault)?;
+            match store::secret::replace(&mut tx, &row, &after).await {
+                Ok(()) => tx.commit().await.map_err(fault)?,
+                // Set anew in the meantime, and so sealed under the newest key.
+                Err(StoreError::Conflict) => continue,
+                Err(error) => return Err(fault(error)),
+            }
+            count += 1;
+        }
+    }
+}
+
+fn rewrap(vault: &Vault, row: &SealedRow) -> Result<SealedRow, Failure> {
+    let field: SecretField = row.field.parse().map_err(fault)?;
+    let sealed = SealedSecret {
+        wrapped_key: row.wrapped_key.clone(),
+        ciphertext: row.ciphertext.clone(),
+        kek_id: row.kek_id.clone(),
+    };
+    let account: &AccountId = &row.account;
+    let SealedSecret {
+        wrapped_key,
+        ciphertext,
+        kek_id,
+    } = vault.rewrap(account, field, &sealed).map_err(fault)?;
+    Ok(SealedRow {
+        wrapped_key,
+        ciphertext,
+        kek_id,
+        ..row.clone()
+    })
+}
+
+async fn note(
+    store: &Store,
+    key: &str,
+    count: usize,
+    retired: &[String],
+) -> Result<(), StoreError> {
+    let now = Clock::system().now();
+    let message = format!("{count} secrets were sealed under a new key");
+    let event = AuditEvent::done(now, "vault.rekey", Actor::Gateway, message)
+        .with(serde_json::json!({ "key": key, "retired": retired }));
+    let mut tx = store.begin().await?;
+    audit::append(&mut tx, &event).await?;
+    tx.commit().await
+}
+
+/// Verifies the chain in the database itself, against the gateway's own key.
+pub async fn verify(at: At, screen: &Screen) -> Done {
+    let config = at.load()?.config;
+    let store = open(&config).await?;
+    let signer = app::signer(&config).map_err(fault)?;
+    let witness = audit::read_witness(&app::witness(&config)).map_err(fault)?;
+    let key = PublicKey::of(signer.key_pair());
+    let verdict = audit::verify(&store, &key, witness.as_ref())
+        .await
+        .map_err(fault)?;
+    store.close().await;
+    if verdict.is_whole() {
+        screen.say(verdict.to_string())
+    } else {
+        Err(Failure::new(Exit::Broken, verdict.to_string()))
+    }
+}
+
+async fn open(config: &Config) -> Result<Store, Failure> {
+    app::store(config).await.map_err(fault)
+}
+
+fn fault(error: impl std::error::Error) -> Failure {
+    Failure::fault(chain(&error))
+}
