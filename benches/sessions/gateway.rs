@@ -18,7 +18,10 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{Result, sshd::public_half};
+use crate::{
+    Result,
+    sshd::{Sshd, public_half},
+};
 
 const STARTS_WITHIN: Duration = Duration::from_secs(60);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
@@ -53,10 +56,9 @@ pub struct Gateway {
     data: PathBuf,
 }
 
-/// The target, as the gateway is told of it.
+/// The targets and the account on them, as the gateway is told of it.
 pub struct Access<'a> {
-    pub target: u16,
-    pub host_key: &'a str,
+    pub targets: &'a [(&'a str, &'a Sshd)],
     pub login: &'a str,
     pub account_key: &'a Path,
 }
@@ -115,20 +117,23 @@ impl Gateway {
         });
         let policy = json!({ "name": "bench", "description": "", "terms": terms });
         self.api.post(&root, "/policies", policy).await?;
-        let target = json!({
-            "name": "target",
-            "protocol": "ssh",
-            "address": format!("127.0.0.1:{}", access.target),
-            "host_keys": [access.host_key],
-            "policy": "bench",
-        });
-        self.api.post(&root, "/targets", target).await?;
+        for (name, sshd) in access.targets {
+            let target = json!({
+                "name": name,
+                "protocol": "ssh",
+                "address": format!("127.0.0.1:{}", sshd.port),
+                "host_keys": [sshd.host_key],
+                "policy": "bench",
+            });
+            self.api.post(&root, "/targets", target).await?;
+        }
+        let names: Vec<&str> = access.targets.iter().map(|(name, _)| *name).collect();
         let secret = json!({
             "kind": "ssh-key",
             "value": fs::read_to_string(access.account_key)?,
         });
         let account = json!({
-            "name": "account", "login": access.login, "targets": ["target"], "policy": "bench",
+            "name": "account", "login": access.login, "targets": names, "policy": "bench",
             "secret": secret,
         });
         self.api.post(&root, "/accounts", account).await?;
@@ -145,14 +150,14 @@ impl Gateway {
     }
 
     /// A new active check-out of this person; answers its identifier.
-    pub async fn check_out(&self, person: &str) -> Result<String> {
+    pub async fn check_out(&self, person: &str, target: &str) -> Result<String> {
         let (_, token) = self
             .people
             .iter()
             .find(|(name, _)| name == person)
             .ok_or("nobody of that name was set up")?;
         let body = json!({
-            "target": "target", "account": "account", "duration": "4h",
+            "target": target, "account": "account", "duration": "4h",
             "reason": "measuring", "ticket": "CHG0000001",
         });
         let checkout = self.api.post(token, "/checkouts", body).await?;

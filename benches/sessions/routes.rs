@@ -36,6 +36,15 @@ impl Route {
             Self::Gateway => "gateway",
         }
     }
+
+    /// The same way to the sshd whose shells read this user's own start-up files.
+    pub fn host_with_own_shell(self) -> &'static str {
+        match self {
+            Self::Direct => "direct-own-shell",
+            Self::Jump => "jump-own-shell",
+            Self::Gateway => "gateway-own-shell",
+        }
+    }
 }
 
 /// What the client offers.

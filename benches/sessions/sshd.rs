@@ -28,7 +28,13 @@ pub struct Sshd {
 
 impl Sshd {
     /// Lets in whoever has a key of `authorized_keys`, as the user that runs the bench.
-    pub async fn start(folder: &Path, name: &str, authorized_keys: &Path) -> Result<Self> {
+    /// `more` are lines of its configuration.
+    pub async fn start(
+        folder: &Path,
+        name: &str,
+        authorized_keys: &Path,
+        more: &str,
+    ) -> Result<Self> {
         let key = make_key(folder, &format!("{name}.host")).await?;
         // sshd takes no port 0. The port is free now; if it is not in a moment, sshd says so.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
@@ -51,7 +57,8 @@ impl Sshd {
                  AllowTcpForwarding yes\n\
                  MaxStartups 2000\n\
                  MaxSessions 2000\n\
-                 Subsystem sftp internal-sftp\n",
+                 Subsystem sftp internal-sftp\n\
+                 {more}\n",
                 key = key.display(),
                 authorized_keys = authorized_keys.display(),
             ),

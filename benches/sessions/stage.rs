@@ -16,6 +16,7 @@ use crate::{
 pub struct Stage {
     folder: TempDir,
     target: Option<Sshd>,
+    own_shell: Option<Sshd>,
     hop: Option<Sshd>,
     gateway: Option<Gateway>,
     roads: Option<Roads>,
@@ -32,6 +33,7 @@ impl Stage {
         Ok(Self {
             folder,
             target: None,
+            own_shell: None,
             hop: None,
             gateway: None,
             roads: None,
@@ -49,12 +51,20 @@ impl Stage {
         let lines = [public_half(&key)?, public_half(&account_key)?];
         fs::write(&authorized, lines.join("\n") + "\n")?;
 
+        // A shell that sshd starts reads its user's files, and on some machines those take
+        // longer than everything that is measured here. An empty home has none.
+        let home = folder.join("home");
+        fs::create_dir(&home)?;
+        let bare = format!("SetEnv HOME={}", home.display());
         let target = self
             .target
-            .insert(Sshd::start(&folder, "target", &authorized).await?);
+            .insert(Sshd::start(&folder, "target", &authorized, &bare).await?);
+        let own_shell = self
+            .own_shell
+            .insert(Sshd::start(&folder, "own-shell", &authorized, "").await?);
         let hop = self
             .hop
-            .insert(Sshd::start(&folder, "hop", &authorized).await?);
+            .insert(Sshd::start(&folder, "hop", &authorized, "").await?);
         let host = |name, port, user, through| Host {
             name,
             port,
@@ -66,21 +76,35 @@ impl Stage {
             host("hop", hop.port, &me, None),
             host(Route::Direct.host(), target.port, &me, None),
             host(Route::Jump.host(), target.port, &me, Some("hop")),
+            host(
+                Route::Direct.host_with_own_shell(),
+                own_shell.port,
+                &me,
+                None,
+            ),
+            host(
+                Route::Jump.host_with_own_shell(),
+                own_shell.port,
+                &me,
+                Some("hop"),
+            ),
         ];
         if plan.with_gateway {
             let gateway = self.gateway.insert(Gateway::start(&folder).await?);
             let access = Access {
-                target: target.port,
-                host_key: &target.host_key,
+                targets: &[("target", target), ("own-shell", own_shell)],
                 login: &me,
                 account_key: &account_key,
             };
             gateway
                 .set_up(&access, &[("person", &key), ("other", &other_key)])
                 .await?;
-            gateway.check_out("person").await?;
+            gateway.check_out("person", "target").await?;
+            gateway.check_out("person", "own-shell").await?;
             let port = gateway.ssh.port();
             hosts.push(host(Route::Gateway.host(), port, "person+target", None));
+            let own = Route::Gateway.host_with_own_shell();
+            hosts.push(host(own, port, "person+own-shell", None));
             hosts.push(Host {
                 key: &other_key,
                 ..host(REVOKED, port, "other+target", None)
@@ -128,7 +152,10 @@ impl Stage {
         if let Some(mut gateway) = self.gateway.take() {
             gateway.stop().await;
         }
-        for mut sshd in [self.hop.take(), self.target.take()].into_iter().flatten() {
+        for mut sshd in [self.hop.take(), self.own_shell.take(), self.target.take()]
+            .into_iter()
+            .flatten()
+        {
             sshd.stop().await;
         }
     }

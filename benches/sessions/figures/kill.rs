@@ -85,7 +85,7 @@ pub async fn run(stage: &Stage, gateway: &Gateway, plan: &Plan, table: &mut Tabl
 }
 
 async fn kill(stage: &Stage, gateway: &Gateway, busy: Busy) -> Result<Duration> {
-    let checkout = gateway.check_out("other").await?;
+    let checkout = gateway.check_out("other", "target").await?;
     let mut child =
         ssh_on_a_pty(stage.roads(), Offer::Curve25519, REVOKED, busy.command()).spawn()?;
     let mut output = child.stdout.take().expect("it is piped");
