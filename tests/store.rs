@@ -120,5 +120,6 @@ suite! {
         no_session_slips_past_a_revoke
         no_race_opens_more_sessions_than_allowed
         a_dropped_transaction_lets_the_next_one_pass
+        a_transaction_in_which_something_failed_does_not_commit
     }
 }

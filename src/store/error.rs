@@ -29,6 +29,9 @@ pub enum StoreError {
     /// Somebody else changed it first: load it again and decide again.
     #[error("it was changed by somebody else in the meantime")]
     Conflict,
+    /// A statement of the transaction had failed, so nothing of it was written.
+    #[error("nothing was written: a part of it had failed")]
+    Failed,
     #[error("there is no such {0}")]
     NotFound(&'static str),
     #[error("there is such a {0} already")]

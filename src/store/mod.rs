@@ -66,6 +66,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Tx {
     inner: Transaction<'static, Any>,
+    /// A statement failed in it. PostgreSQL answers a commit then with "rolled back" and no
+    /// error, which must not be taken for a commit.
+    failed: bool,
     _writer: Option<OwnedSemaphorePermit>,
 }
 
@@ -83,6 +86,7 @@ impl Store {
         };
         Ok(Tx {
             inner: sql::answered(doing, self.pool.begin()).await?,
+            failed: false,
             _writer: writer,
         })
     }
@@ -101,7 +105,12 @@ impl Store {
 }
 
 impl Tx {
+    /// Makes it so. `Failed` if a statement of it failed, whatever became of that error:
+    /// then nothing of it happened.
     pub async fn commit(self) -> Result<()> {
+        if self.failed {
+            return Err(StoreError::Failed);
+        }
         sql::answered("committing a transaction", self.inner.commit()).await
     }
 

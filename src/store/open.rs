@@ -21,8 +21,11 @@ use super::{PATIENCE, Result, Store, StoreError};
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 static DRIVERS: Once = Once::new();
 
-/// Readers beside the one writer of SQLite; all connections of this node for PostgreSQL.
-const CONNECTIONS: u32 = 16;
+/// Of SQLite: one writes, the others read. Each is a thread with a cache of two megabytes.
+const SQLITE_CONNECTIONS: u32 = 6;
+
+/// Of PostgreSQL, on this node.
+const POSTGRES_CONNECTIONS: u32 = 16;
 
 /// `full`: a commit that was answered is on the disk, because a revoke must not be lost.
 const PRAGMAS: &str = "pragma busy_timeout = 5000; pragma journal_mode = wal; \
@@ -66,7 +69,7 @@ impl Store {
             .await
             .map_err(|error| cannot_open_file(&path, error))?;
         let pool = AnyPoolOptions::new()
-            .max_connections(CONNECTIONS)
+            .max_connections(SQLITE_CONNECTIONS)
             .acquire_timeout(PATIENCE)
             .max_lifetime(None)
             .idle_timeout(None)
@@ -90,7 +93,7 @@ impl Store {
         let options = url.parse::<AnyConnectOptions>().map_err(wrong)?;
         try_once(&options, SETTINGS).await.map_err(wrong)?;
         let pool = AnyPoolOptions::new()
-            .max_connections(CONNECTIONS)
+            .max_connections(POSTGRES_CONNECTIONS)
             .acquire_timeout(PATIENCE)
             .after_connect(|connection, _| {
                 Box::pin(async move { connection.execute(SETTINGS).await.map(drop) })

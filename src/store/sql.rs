@@ -57,7 +57,9 @@ impl Source for &Store {
 
 impl Source for &mut Tx {
     async fn rows(&mut self, sql: Sql) -> Result<Vec<Row>> {
-        sql.rows(&mut *self.inner).await
+        let rows = sql.rows(&mut *self.inner).await;
+        self.failed |= rows.is_err();
+        rows
     }
 }
 
@@ -70,8 +72,9 @@ impl Tx {
             arguments,
         } = sql;
         let query = sqlx::query_with(AssertSqlSafe(text), arguments);
-        let done = answered(doing, self.inner.execute(query)).await?;
-        Ok(done.rows_affected())
+        let done = answered(doing, self.inner.execute(query)).await;
+        self.failed |= done.is_err();
+        Ok(done?.rows_affected())
     }
 
     /// Runs a write that must touch a row; none means that somebody else was faster.

@@ -166,3 +166,62 @@ async fn a_full_disk_is_unavailable_and_loses_nothing() {
     assert_eq!(meta::read(&store, "a").await.unwrap().as_deref(), Some("1"));
     assert_eq!(meta::read(&store, "b").await.unwrap(), None);
 }
+
+/// P9, the store's part: what lies on the disk at any moment is what was committed.
+#[tokio::test]
+async fn a_copy_taken_in_the_middle_of_a_write_holds_what_was_committed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("doorward.db");
+    let store = Store::open(&url(&path)).await.unwrap();
+    let as_after_a_crash = async |name: &str| {
+        // The files as they are, without any of the open connections' memory.
+        let copy = folder.path().join(name);
+        fs::create_dir(&copy).unwrap();
+        for file in ["doorward.db", "doorward.db-wal"] {
+            fs::copy(folder.path().join(file), copy.join(file)).unwrap();
+        }
+        let store = Store::open(&url(&copy.join("doorward.db"))).await.unwrap();
+        let kept = meta::read(&store, "a").await.unwrap();
+        let (seq, _) = doorward::store::audit::head(&store).await.unwrap();
+        store.close().await;
+        (kept, seq)
+    };
+    let mut tx = store.begin().await.unwrap();
+    meta::write(&mut tx, "a", &"x".repeat(10_000))
+        .await
+        .unwrap();
+    assert_eq!(as_after_a_crash("written").await, (None, 0));
+    doorward::audit::append(&mut tx, &crate::sample::event("test.done"))
+        .await
+        .unwrap();
+    assert_eq!(as_after_a_crash("audited").await, (None, 0));
+    tx.commit().await.unwrap();
+    assert_eq!(
+        as_after_a_crash("committed").await,
+        (Some("x".repeat(10_000)), 1)
+    );
+}
+
+/// Adversarial test 48, the store's part: PostgreSQL ends every connection, as a restart does.
+#[tokio::test]
+async fn a_server_that_hung_up_is_called_again() {
+    crate::database::with_postgres(hung_up).await;
+}
+
+async fn hung_up(db: crate::database::Database) {
+    let store = &db.store;
+    let mut tx = store.begin().await.unwrap();
+    meta::write(&mut tx, "a", "1").await.unwrap();
+    db.meddle(
+        "select pg_terminate_backend(pid) from pg_stat_activity
+         where datname = current_database() and pid <> pg_backend_pid()",
+    )
+    .await;
+    let error = meta::write(&mut tx, "b", "1").await.unwrap_err();
+    assert!(error.is_unavailable(), "{error:?}");
+    drop(tx);
+    assert_eq!(meta::read(store, "a").await.unwrap(), None);
+    let mut tx = store.begin().await.unwrap();
+    meta::write(&mut tx, "a", "2").await.unwrap();
+    tx.commit().await.unwrap();
+}

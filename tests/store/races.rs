@@ -285,3 +285,28 @@ pub async fn a_dropped_transaction_lets_the_next_one_pass(db: Database) {
     assert_eq!(meta::read(&store, "a").await.unwrap(), None);
     assert_eq!(meta::read(&store, "b").await.unwrap().as_deref(), Some("1"));
 }
+
+/// P4: what failed in part is not committed in part, also when its error was overlooked.
+pub async fn a_transaction_in_which_something_failed_does_not_commit(db: Database) {
+    let store = &db.store;
+    let alice = sample::user("alice", &[Role::Admin]);
+    let mut tx = store.begin().await.unwrap();
+    user::insert(&mut tx, &alice).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut tx = store.begin().await.unwrap();
+    meta::write(&mut tx, "a", "1").await.unwrap();
+    let refused = user::insert(&mut tx, &sample::user("alice", &[])).await;
+    assert!(
+        matches!(refused, Err(StoreError::Duplicate("user"))),
+        "{refused:?}"
+    );
+    let committed = tx.commit().await;
+    assert!(
+        matches!(committed, Err(StoreError::Failed)),
+        "{committed:?}"
+    );
+    assert_eq!(meta::read(store, "a").await.unwrap(), None);
+    let mut tx = store.begin().await.unwrap();
+    meta::write(&mut tx, "a", "2").await.unwrap();
+    tx.commit().await.unwrap();
+}
