@@ -100,6 +100,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "lifecycle",
             "config",
             "clock",
+            // Showing a secret is an admission of its own, which is not the API's to make.
+            "session::reveal",
+            "session::credential::AccountSecret",
+            "session::credential::CredentialError",
             "telemetry::Metrics",
         ],
     ),

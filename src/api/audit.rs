@@ -128,7 +128,8 @@ async fn filter(api: &Api, caller: &Caller, params: &Params) -> Result<Filter, P
 /// What checking the whole chain came to.
 #[derive(Serialize, ToSchema)]
 pub struct Verified {
-    intact: bool,
+    /// Whether the whole chain holds.
+    ok: bool,
     /// One sentence for people.
     message: String,
     /// How many events hold, and checkpoints.
@@ -152,7 +153,7 @@ pub async fn verify(State(api): State<Api>) -> Result<Json<Verified>, Problem> {
     let verdict = chain::verify(api.store(), api.audit_key(), None).await?;
     let message = verdict.to_string();
     let nothing = Verified {
-        intact: false,
+        ok: false,
         message,
         events: None,
         checkpoints: None,
@@ -162,7 +163,7 @@ pub async fn verify(State(api): State<Api>) -> Result<Json<Verified>, Problem> {
     };
     Ok(Json(match verdict {
         Verdict::Whole(whole) => Verified {
-            intact: true,
+            ok: true,
             events: Some(whole.records),
             checkpoints: Some(whole.checkpoints),
             signed_to: Some(whole.signed_to),

@@ -129,6 +129,9 @@ fn say(field: &str, error: &serde_json::Error) -> Problem {
 
 /// serde repeats a value of the wrong type; here only its type is kept.
 fn without_values(text: &str) -> String {
+    if text.contains("expected struct ") {
+        return "an object is expected".to_owned();
+    }
     for prefix in ["invalid type: ", "invalid value: "] {
         if let Some((sent, expected)) = text
             .strip_prefix(prefix)
@@ -213,7 +216,7 @@ mod tests {
                 "terms.weekly_hours.windows",
                 "missing",
             ),
-            ("[]", "body", "struct Shape is expected"),
+            ("[]", "body", "an object is expected"),
         ] {
             let (status, body) = wrong(json).await;
             assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{json}");

@@ -25,6 +25,7 @@ mod page;
 mod policies;
 mod query;
 mod recordings;
+mod reveal;
 mod route;
 mod routes;
 mod secret_text;
@@ -33,6 +34,8 @@ mod sessions;
 mod sight;
 mod sign_in;
 mod targets;
+#[cfg(test)]
+mod tests;
 mod users;
 mod write;
 
@@ -57,6 +60,7 @@ use crate::{
     identity::sign_in::{Identity, SignInError},
     lifecycle::Lifecycle,
     model::{audit::AuditEvent, time::Timestamp},
+    session::reveal::Revealer,
     store::{Store, Tx},
     vault::Sealer,
 };
@@ -71,6 +75,7 @@ pub struct Parts {
     pub identity: Identity,
     pub lifecycle: Lifecycle,
     pub sealer: Sealer,
+    pub revealer: Revealer,
     pub limits: LimitsConfig,
     /// The folder that recordings' files are below.
     pub recordings: PathBuf,
@@ -143,6 +148,10 @@ impl Api {
 
     fn sealer(&self) -> &Sealer {
         &self.0.parts.sealer
+    }
+
+    fn revealer(&self) -> &Revealer {
+        &self.0.parts.revealer
     }
 
     fn limits(&self) -> &Limits {

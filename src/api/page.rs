@@ -3,11 +3,17 @@
 //! A cursor names the last item of a page by its place in the order, so that what is added or
 //! removed meanwhile neither repeats an item nor hides one. It is opaque and holds no secret.
 
-use std::cmp::Ordering;
+use std::{borrow::Cow, cmp::Ordering};
 
 use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        ObjectBuilder, Ref, RefOr, Schema,
+        schema::{ArrayBuilder, SchemaType, Type},
+    },
+};
 
 use super::{error::Problem, query::Params};
 
@@ -22,11 +28,37 @@ pub const PARAMS: &[(&str, &str)] = &[
 ];
 
 /// One page of a list.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
 pub struct List<T> {
     pub items: Vec<T>,
-    /// Give it as cursor to read on; null on the last page.
     pub next: Option<String>,
+}
+
+/// Written out, because the derived one leaves out what the items refer to.
+impl<T: ToSchema> PartialSchema for List<T> {
+    fn schema() -> RefOr<Schema> {
+        let item = RefOr::<Schema>::Ref(Ref::from_schema_name(T::name()));
+        let next = ObjectBuilder::new()
+            .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+            .description(Some("Give it as cursor to read on; null on the last page."));
+        ObjectBuilder::new()
+            .property("items", ArrayBuilder::new().items(item))
+            .property("next", next)
+            .required("items")
+            .required("next")
+            .into()
+    }
+}
+
+impl<T: ToSchema> ToSchema for List<T> {
+    fn name() -> Cow<'static, str> {
+        Cow::Owned(format!("{}List", T::name()))
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(schemas);
+    }
 }
 
 /// What one page was asked for.

@@ -6,7 +6,7 @@ use axum::http::Method;
 
 use super::{
     accounts, apply, audit, checkouts, class::Class, events, groups, keys, me, openapi, page,
-    policies, recordings, route::Route, sessions, sign_in, targets, users,
+    policies, recordings, reveal, route::Route, sessions, sign_in, targets, users,
 };
 use crate::model::{
     policy::Policy,
@@ -149,7 +149,7 @@ fn places() -> Vec<Route> {
 
 #[rustfmt::skip]
 fn access() -> Vec<Route> {
-    use Class::{Approver, Party, Requester, SignedIn};
+    use Class::{Approver, Party, Requester, Revealer, SignedIn};
     use checkouts::CheckoutView;
     vec![
         Route::new(GET, "/checkouts", SignedIn, "The check-outs you may see", checkouts::list)
@@ -176,6 +176,8 @@ fn access() -> Vec<Route> {
             .takes::<checkouts::NewExtension>().ok::<CheckoutView>(),
         Route::new(POST, "/checkouts/{id}/assign", Approver, "Hand the answer over to another approver", checkouts::assign)
             .takes::<checkouts::Handover>().ok::<CheckoutView>(),
+        Route::new(POST, "/checkouts/{id}/reveal", Revealer, "See the account's secret, where the policy reveals it", reveal::reveal)
+            .ok::<reveal::RevealedSecret>(),
 
         Route::new(GET, "/sessions", SignedIn, "The sessions you may see", sessions::list)
             .lists::<sessions::SessionView>(sessions::FILTERS),
