@@ -129,7 +129,7 @@ async fn filter(api: &Api, caller: &Caller, params: &Params) -> Result<Filter, P
 #[derive(Serialize, ToSchema)]
 pub struct Verified {
     /// Whether the whole chain holds.
-    ok: bool,
+    intact: bool,
     /// One sentence for people.
     message: String,
     /// How many events hold, and checkpoints.
@@ -153,7 +153,7 @@ pub async fn verify(State(api): State<Api>) -> Result<Json<Verified>, Problem> {
     let verdict = chain::verify(api.store(), api.audit_key(), None).await?;
     let message = verdict.to_string();
     let nothing = Verified {
-        ok: false,
+        intact: false,
         message,
         events: None,
         checkpoints: None,
@@ -163,7 +163,7 @@ pub async fn verify(State(api): State<Api>) -> Result<Json<Verified>, Problem> {
     };
     Ok(Json(match verdict {
         Verdict::Whole(whole) => Verified {
-            ok: true,
+            intact: true,
             events: Some(whole.records),
             checkpoints: Some(whole.checkpoints),
             signed_to: Some(whole.signed_to),

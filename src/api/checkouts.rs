@@ -206,10 +206,11 @@ pub async fn list(
         View::Waiting => checkout.may_vote(by, usize::MAX).is_ok(),
         View::All => sight::sees(by, checkout),
     };
-    let listing = visible(&api, &filter, order, page, shown).await?;
     if wants_csv {
-        return Ok(csv::checkouts(&listing.items));
+        let rows = everything(&api, &filter, order, shown).await?;
+        return Ok(csv::checkouts(&rows));
     }
+    let listing = visible(&api, &filter, order, page, shown).await?;
     let items = listing.items.into_iter();
     let list = List {
         items: items
@@ -247,6 +248,26 @@ async fn visible(
         items,
         next: cursor,
     })
+}
+
+/// A spreadsheet gets the whole list, up to what one still opens.
+async fn everything(
+    api: &Api,
+    filter: &Filter,
+    order: Order<Sort>,
+    shown: impl Fn(&Checkout) -> bool,
+) -> Result<Vec<Checkout>, Problem> {
+    const MOST: usize = 20_000;
+    let mut rows = Vec::new();
+    let mut page = store::Page::of(store::Page::LARGEST);
+    loop {
+        let listing = store::checkout::list(api.store(), filter, order, &page).await?;
+        rows.extend(listing.items.into_iter().filter(&shown));
+        match listing.next {
+            Some(next) if rows.len() < MOST => page = page.after(Some(next)),
+            _ => return Ok(rows),
+        }
+    }
 }
 
 fn filter(params: &Params) -> Result<Filter, Problem> {
