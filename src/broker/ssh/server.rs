@@ -118,29 +118,36 @@ impl FromPerson {
         self.tasks.spawn(task);
     }
 
-    /// Has the auditor told of something that was refused, once there is a session to
-    /// which it belongs.
+    /// Has the auditor told of something that was refused.
     fn audit_refused(&mut self, what: String) {
-        let mut way = self.way.subscribe();
-        self.spawn(async move {
-            let way = match way.wait_for(Option::is_some).await {
-                Ok(way) => way.clone(),
-                Err(_) => return,
-            };
-            if let Some(Way::Open(bridge)) = way {
-                let refusal = Refusal::Unsupported(what);
-                bridge
-                    .session
-                    .audit_refused("channel.refused", &refusal)
-                    .await;
-            }
-        });
+        let audited = audit_refused(self.way.subscribe(), what);
+        self.spawn(audited);
     }
 
-    async fn refuse_channel(&mut self, what: String, reply: ChannelOpenHandle) {
-        let reason = ChannelOpenFailure::AdministrativelyProhibited;
-        self.audit_refused(what);
-        reply.reject(reason).await;
+    /// Audited first, then refused: a client that wanted nothing else leaves at once.
+    fn refuse_channel(&mut self, what: String, reply: ChannelOpenHandle) {
+        let audited = audit_refused(self.way.subscribe(), what);
+        self.spawn(async move {
+            audited.await;
+            reply
+                .reject(ChannelOpenFailure::AdministrativelyProhibited)
+                .await;
+        });
+    }
+}
+
+/// Waits until there is a session to which the refusal belongs.
+async fn audit_refused(mut way: watch::Receiver<Option<Way>>, what: String) {
+    let way = match way.wait_for(Option::is_some).await {
+        Ok(way) => way.clone(),
+        Err(_) => return,
+    };
+    if let Some(Way::Open(bridge)) = way {
+        let refusal = Refusal::Unsupported(what);
+        bridge
+            .session
+            .audit_refused("channel.refused", &refusal)
+            .await;
     }
 }
 
@@ -280,8 +287,7 @@ impl Handler for FromPerson {
         reply: ChannelOpenHandle,
         _: &mut Wire,
     ) -> Result<(), russh::Error> {
-        self.refuse_channel("an X11 channel".to_owned(), reply)
-            .await;
+        self.refuse_channel("an X11 channel".to_owned(), reply);
         Ok(())
     }
 
@@ -297,8 +303,7 @@ impl Handler for FromPerson {
     ) -> Result<(), russh::Error> {
         let host: String = host.chars().take(253).collect();
         let host = Text::ours(&host).one_line();
-        self.refuse_channel(format!("forwarding to {host}:{port}"), reply)
-            .await;
+        self.refuse_channel(format!("forwarding to {host}:{port}"), reply);
         Ok(())
     }
 
@@ -311,8 +316,7 @@ impl Handler for FromPerson {
     ) -> Result<(), russh::Error> {
         let path: String = path.chars().take(256).collect();
         let path = Text::ours(&path).one_line();
-        self.refuse_channel(format!("forwarding to {path}"), reply)
-            .await;
+        self.refuse_channel(format!("forwarding to {path}"), reply);
         Ok(())
     }
 

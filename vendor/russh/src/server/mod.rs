@@ -1233,7 +1233,14 @@ async fn reply<H: Handler + Send>(
                     return Err(crate::Error::Inconsistent.into());
                 }
                 session.pending_len = session.pending_len.saturating_add(pkt.buffer.len() as u32);
-                if u64::from(session.pending_len) > 2 * u64::from(session.common.config.window_size)
+                // Each channel may have a whole window of data on its way.
+                let channels = session
+                    .common
+                    .encrypted
+                    .as_ref()
+                    .map_or(1, |enc| enc.channels.len().max(1) as u64);
+                if u64::from(session.pending_len)
+                    > 2 * channels * u64::from(session.common.config.window_size)
                 {
                     return Err(crate::Error::Pending.into());
                 }
