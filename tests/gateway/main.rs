@@ -1,0 +1,12 @@
+//! The gateway as people meet it: the real binary, real clients, real targets.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
+
+mod faults;
+mod life;
+mod sshd;
+mod support;

@@ -1,0 +1,436 @@
+//! Starts a real gateway in a folder of its own, on free ports, and speaks to it.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+    sync::watch,
+};
+
+/// Nothing here is timed; this only keeps a hanging test from hanging for ever.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+pub const PASSWORD: &str = "correct horse battery staple";
+
+/// What the gateway has said of itself so far.
+#[derive(Debug, Clone, Default)]
+struct Said {
+    admin: Option<SocketAddr>,
+    ssh: Option<SocketAddr>,
+    metrics: Option<SocketAddr>,
+    bootstrap: Option<String>,
+    lines: Vec<String>,
+}
+
+pub struct Gateway {
+    child: Child,
+    said: watch::Receiver<Said>,
+    config: PathBuf,
+    /// The token of `root`, the first admin.
+    pub root: String,
+    pub admin: SocketAddr,
+    pub ssh: SocketAddr,
+    pub metrics: SocketAddr,
+    pub dir: TempDir,
+}
+
+impl Gateway {
+    /// A gateway on the embedded database, with its first admin `root`.
+    pub async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// The same with more lines of configuration.
+    pub async fn start_with(more: &str) -> Self {
+        doorward::tls::install_provider();
+        let dir = tempfile::tempdir().unwrap();
+        let config = dir.path().join("doorward.toml");
+        let data = dir.path().join("data");
+        let certs = data.join("certs");
+        let text = format!(
+            "data.dir = {data:?}\n\
+             admin.listen = \"127.0.0.1:0\"\n\
+             ssh.listen = \"127.0.0.1:0\"\n\
+             metrics.listen = \"127.0.0.1:0\"\n\
+             log.format = \"json\"\n\
+             admin.certs = {certs:?}\n\
+             {more}\n"
+        );
+        std::fs::write(&config, text).unwrap();
+        let (child, said) = spawn(&config).await;
+        let (admin, ssh, metrics) = addresses(&said).await;
+        let mut gateway = Self {
+            child,
+            said,
+            config,
+            root: String::new(),
+            admin,
+            ssh,
+            metrics,
+            dir,
+        };
+        gateway.root = gateway.bootstrap().await;
+        gateway
+    }
+
+    async fn bootstrap(&self) -> String {
+        let said = self.said.clone();
+        let token = wait_for(said, |said| said.bootstrap.clone()).await;
+        let body = json!({ "token": token, "user": "root", "password": PASSWORD });
+        let (status, answer) = self.call("", Method::POST, "/bootstrap", Some(body)).await;
+        assert!(status.is_success(), "{status} {answer}");
+        text(&answer["token"])
+    }
+
+    /// Kills it as a power cut would, and starts it again on what it left.
+    pub async fn crash_and_restart(&mut self) {
+        self.child.kill().await.unwrap();
+        let (child, said) = spawn(&self.config).await;
+        self.child = child;
+        self.said = said.clone();
+        (self.admin, self.ssh, self.metrics) = addresses(&said).await;
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
+    /// Sends SIGTERM and waits for the end.
+    pub async fn terminate(&mut self) -> std::process::ExitStatus {
+        let pid = self.pid().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &pid])
+                .status()
+                .await
+                .unwrap()
+                .success()
+        );
+        tokio::time::timeout(PATIENCE, self.child.wait())
+            .await
+            .expect("it ends")
+            .unwrap()
+    }
+
+    /// Every line it has logged.
+    pub fn log(&self) -> Vec<String> {
+        self.said.borrow().lines.clone()
+    }
+
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// The certificate that its clients trust.
+    pub fn ca(&self) -> PathBuf {
+        self.data().join("certs/ca.pem")
+    }
+
+    pub fn url(&self) -> String {
+        format!("https://localhost:{}", self.admin.port())
+    }
+
+    /// One call of the API; an empty token is no token.
+    pub async fn call(
+        &self,
+        token: &str,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> (StatusCode, Value) {
+        let pem = std::fs::read(self.ca()).expect("the local CA was made");
+        let client = reqwest::Client::builder()
+            .tls_certs_only(reqwest::Certificate::from_pem_bundle(&pem).unwrap())
+            .resolve("localhost", self.admin)
+            .timeout(PATIENCE)
+            .build()
+            .unwrap();
+        let mut request = client.request(method, format!("{}/api/v1{path}", self.url()));
+        if !token.is_empty() {
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let response = request.send().await.expect("the gateway answers");
+        let status = response.status();
+        let text = response.text().await.unwrap();
+        (
+            status,
+            serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        )
+    }
+
+    /// A call that must succeed.
+    pub async fn must(&self, token: &str, method: Method, path: &str, body: Value) -> Value {
+        let body = (method != Method::GET).then_some(body);
+        let (status, answer) = self.call(token, method.clone(), path, body).await;
+        assert!(status.is_success(), "{method} {path}: {status} {answer}");
+        answer
+    }
+
+    pub async fn get(&self, token: &str, path: &str) -> Value {
+        self.must(token, Method::GET, path, Value::Null).await
+    }
+
+    pub async fn post(&self, token: &str, path: &str, body: Value) -> Value {
+        self.must(token, Method::POST, path, body).await
+    }
+
+    /// A user with a password, an SSH key and a token.
+    pub async fn person(&self, name: &str, roles: &[&str]) -> Person {
+        let user = json!({ "name": name, "roles": roles, "password": PASSWORD });
+        self.post(&self.root, "/users", user).await;
+        let key = self.dir.path().join(format!("{name}.key"));
+        let made = Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"])
+            .arg(&key)
+            .status()
+            .await
+            .expect("ssh-keygen is installed");
+        assert!(made.success());
+        let signed_in = self
+            .post(
+                "",
+                "/sign-in",
+                json!({ "user": name, "password": PASSWORD }),
+            )
+            .await;
+        let token = text(&signed_in["token"]);
+        let public_key = std::fs::read_to_string(key.with_extension("key.pub")).unwrap();
+        self.post(
+            &token,
+            "/me/ssh-keys",
+            json!({ "public_key": public_key.trim() }),
+        )
+        .await;
+        Person { token, key }
+    }
+
+    /// The real `ssh`, as this person, to `login`, with nothing of this machine's configuration.
+    pub fn ssh_command(&self, person: &Person, login: &str) -> Command {
+        let mut command = Command::new("ssh");
+        command
+            .args([
+                "-F",
+                "none",
+                "-o",
+                "BatchMode=yes",
+                "-o",
+                "StrictHostKeyChecking=accept-new",
+            ])
+            .args(["-o", "IdentitiesOnly=yes", "-o", "ConnectTimeout=30"])
+            .arg("-o")
+            .arg(format!(
+                "UserKnownHostsFile={}",
+                self.dir.path().join("known_hosts").display()
+            ))
+            .arg("-i")
+            .arg(&person.key)
+            .args(["-p", &self.ssh.port().to_string(), "-l", login, "127.0.0.1"])
+            .env_remove("SSH_AUTH_SOCK")
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        command
+    }
+
+    /// Waits until an audit event fits, and returns it.
+    pub async fn audit_event(&self, fits: impl Fn(&Value) -> bool) -> Value {
+        self.eventually("an audit event", async || {
+            let page = self.get(&self.root, "/audit?limit=200").await;
+            page["items"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|event| fits(event))
+                .cloned()
+        })
+        .await
+    }
+
+    /// Asks again and again until there is an answer.
+    pub async fn eventually<T>(&self, what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
+        let asking = async {
+            loop {
+                if let Some(answer) = ask().await {
+                    return answer;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let answer = tokio::time::timeout(PATIENCE, asking).await;
+        answer.unwrap_or_else(|_| panic!("{what} did not come; log:\n{}", self.log().join("\n")))
+    }
+}
+
+pub struct Person {
+    pub token: String,
+    /// The private key's file.
+    pub key: PathBuf,
+}
+
+/// The code of the refusal that an audit event notes; empty where something was done.
+pub fn outcome_of(event: &Value) -> String {
+    let outcome = &event["event"]["outcome"]["refused"];
+    outcome.as_str().unwrap_or_default().to_owned()
+}
+
+/// A database of the test's own on the PostgreSQL server that `make test` starts.
+pub struct Postgres {
+    server: String,
+    name: String,
+    /// Holds the password's file; the configuration takes no password in a URL.
+    dir: TempDir,
+}
+
+impl Postgres {
+    pub async fn make() -> Self {
+        let server = std::env::var("DOORWARD_TEST_POSTGRES")
+            .expect("DOORWARD_TEST_POSTGRES is not set: run this through `make test`");
+        let name = format!("gateway_{}", std::process::id());
+        let postgres = Self {
+            server,
+            name,
+            dir: tempfile::tempdir().unwrap(),
+        };
+        postgres
+            .sql(&format!("create database {}", postgres.name))
+            .await;
+        postgres
+    }
+
+    /// The lines of configuration that name it.
+    pub fn config(&self) -> String {
+        let rest = self
+            .server
+            .strip_prefix("postgres://")
+            .expect("postgres://USER:PASSWORD@HOST/NAME");
+        let (account, place) = rest.split_once('@').expect("an account");
+        let (user, password) = account.split_once(':').expect("a password");
+        let (host, _) = place.split_once('/').expect("a database");
+        let file = self.dir.path().join("password");
+        std::fs::write(&file, password).unwrap();
+        std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+            .unwrap();
+        format!(
+            "database.url = \"postgres://{user}@{host}/{}\"\ndatabase.password = {{ file = {file:?} }}",
+            self.name
+        )
+    }
+
+    pub async fn drop(self) {
+        self.sql(&format!("drop database {} with (force)", self.name))
+            .await;
+    }
+
+    async fn sql(&self, statement: &str) {
+        let done = Command::new("psql")
+            .args([&self.server, "-qc", statement])
+            .output()
+            .await
+            .unwrap();
+        assert!(
+            done.status.success(),
+            "{}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+    }
+}
+
+pub fn text(value: &Value) -> String {
+    value
+        .as_str()
+        .unwrap_or_else(|| panic!("a text, not {value}"))
+        .to_owned()
+}
+
+async fn spawn(config: &Path) -> (Child, watch::Receiver<Said>) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_doorward"))
+        .arg("serve")
+        .arg("--config")
+        .arg(config)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let (sender, said) = watch::channel(Said::default());
+    let errors = BufReader::new(child.stderr.take().unwrap());
+    let output = BufReader::new(child.stdout.take().unwrap());
+    tokio::spawn(listen(errors, sender.clone()));
+    tokio::spawn(listen(output, sender));
+    (child, said)
+}
+
+async fn listen(stream: impl tokio::io::AsyncBufRead + Unpin, said: watch::Sender<Said>) {
+    let mut lines = stream.lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        said.send_modify(|said| said.note(&line));
+    }
+}
+
+impl Said {
+    fn note(&mut self, line: &str) {
+        if let Ok(log) = serde_json::from_str::<Value>(line) {
+            let field = |name: &str| {
+                log["fields"][name]
+                    .as_str()
+                    .or(log[name].as_str())
+                    .map(str::to_owned)
+            };
+            let address = field("address").and_then(|address| address.parse().ok());
+            match field("listener").as_deref() {
+                Some("admin") => self.admin = address,
+                Some("ssh") => self.ssh = address,
+                Some("metrics") => self.metrics = address,
+                _ => {}
+            }
+        }
+        if let Some((_, token)) = line.split_once("bootstrap token: ") {
+            self.bootstrap = Some(
+                token
+                    .split_whitespace()
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned(),
+            );
+        }
+        self.lines.push(line.to_owned());
+    }
+}
+
+async fn addresses(said: &watch::Receiver<Said>) -> (SocketAddr, SocketAddr, SocketAddr) {
+    wait_for(said.clone(), |said| {
+        Some((said.admin?, said.ssh?, said.metrics?))
+    })
+    .await
+}
+
+async fn wait_for<T>(mut said: watch::Receiver<Said>, find: impl Fn(&Said) -> Option<T>) -> T {
+    let waited = tokio::time::timeout(PATIENCE, said.wait_for(|said| find(said).is_some())).await;
+    let found = match &waited {
+        Ok(Ok(said)) => find(said),
+        _ => None,
+    };
+    drop(waited);
+    found.unwrap_or_else(|| {
+        panic!(
+            "the gateway did not start:\n{}",
+            said.borrow().lines.join("\n")
+        )
+    })
+}
