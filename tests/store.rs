@@ -106,6 +106,7 @@ suite! {
         a_cut_tail_is_found_by_the_checkpoint
         a_tail_cut_with_its_checkpoints_is_found_by_the_witness
         an_older_copy_put_back_is_found
+        the_witness_follows_a_whole_log
         a_rewritten_chain_is_found_by_the_signature
         a_checkpoint_of_another_key_is_refused
         an_export_is_verified_without_the_database

@@ -1,12 +1,5 @@
-//! The log as JSON lines, which anybody verifies without the database; and the witness, the
-//! newest checkpoint kept in a file of its own.
-
-use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-};
+//! The log as JSON lines, which anybody verifies without the database.
+//! Never leaves anything out: an export is the whole log.
 
 use data_encoding::{DecodeError, HEXLOWER};
 use futures::stream::{self, Stream};
@@ -77,41 +70,6 @@ pub fn export(store: Store) -> impl Stream<Item = Result<String, StoreError>> + 
 fn push(text: &mut String, line: &Line) {
     text.push_str(&serde_json::to_string(line).expect("a line has text keys"));
     text.push('\n');
-}
-
-/// Keeps `checkpoint` in the file at `path`, whole or not at all. It belongs where whoever can
-/// write the database cannot: beside the key, or better on another machine.
-pub fn keep_witness(path: &Path, checkpoint: &Checkpoint) -> io::Result<()> {
-    let line = CheckpointLine::from(checkpoint.clone());
-    let text = serde_json::to_string(&line).expect("a line has text keys");
-    let new = path.with_extension("new");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&new)?;
-    file.write_all(text.as_bytes())?;
-    file.write_all(b"\n")?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    // The rename itself is in the folder.
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
-}
-
-/// The checkpoint in the file at `path`; none if there is no file yet.
-pub fn read_witness(path: &Path) -> io::Result<Option<Checkpoint>> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let line: CheckpointLine = serde_json::from_str(&text)?;
-    let checkpoint = line.try_into();
-    checkpoint.map(Some).map_err(io::Error::other)
 }
 
 impl From<AuditRecord> for RecordLine {

@@ -7,14 +7,16 @@ mod chain;
 mod export;
 mod verdict;
 mod verify;
+mod witness;
 
 use aws_lc_rs::signature::Ed25519KeyPair;
 
 pub use self::{
     chain::{NotAKey, PublicKey},
-    export::{export, keep_witness, read_witness},
+    export::export,
     verdict::{FirstBad, Flaw, Verdict, Whole},
     verify::{verify, verify_export},
+    witness::{WitnessError, is_held, keep_witness, read_witness, renew_witness},
 };
 pub use crate::store::audit::{Filter, list, newest_at, newest_checkpoint};
 use crate::{
@@ -37,7 +39,7 @@ pub async fn append(tx: &mut Tx, event: &AuditEvent) -> Result<AuditRecord, Stor
 }
 
 /// Signs the newest record, so that nothing up to it can be rewritten or cut unseen. None if
-/// it is signed already, or there is none. Hand the answer to `keep_witness` once committed.
+/// it is signed already, or there is none. Hand the answer to `renew_witness` once committed.
 pub async fn checkpoint(
     tx: &mut Tx,
     key: &Ed25519KeyPair,

@@ -82,6 +82,9 @@ impl<S: FromStr> FromStr for Order<S> {
     }
 }
 
+/// What is searched for beyond this many characters is not looked at.
+const LONGEST_SEARCH: usize = 200;
+
 /// The place behind one item: its sort key and its id. Opaque to whoever carries it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
@@ -286,13 +289,14 @@ impl Select {
         self
     }
 
-    /// Text that is part of any of the columns, whatever its case.
+    /// Text that is part of any of the columns, whatever the case of its letters, as far as
+    /// the database knows their cases: SQLite does of A to Z.
     pub(super) fn containing(mut self, columns: &[&str], text: Option<&str>) -> Self {
         let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else {
             return self;
         };
         let mut pattern = String::from("%");
-        for letter in text.to_lowercase().chars() {
+        for letter in text.chars().take(LONGEST_SEARCH) {
             if matches!(letter, '%' | '_' | '\\') {
                 pattern.push('\\');
             }
@@ -302,7 +306,7 @@ impl Select {
         let place = self.sql.next_place();
         let any: Vec<_> = columns
             .iter()
-            .map(|column| format!("lower({column}) like {place} escape '\\'"))
+            .map(|column| format!("lower({column}) like lower({place}) escape '\\'"))
             .collect();
         self.conditions.push(format!("({})", any.join(" or ")));
         self.sql = self.sql.text(pattern);

@@ -108,7 +108,8 @@ impl Sql {
     }
 
     pub(super) fn maybe_text(mut self, value: Option<impl ToString>) -> Self {
-        let value = value.map(|value| value.to_string());
+        // PostgreSQL's text holds no NUL. Nothing that is kept has one; a search might.
+        let value = value.map(|value| value.to_string().replace('\0', "\u{fffd}"));
         let added = self.arguments.add(value);
         added.expect("text always encodes");
         self

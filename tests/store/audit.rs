@@ -477,6 +477,22 @@ pub async fn a_tail_cut_with_its_checkpoints_is_found_by_the_witness(db: Databas
         why: Flaw::TailCut { signed_to: 6 },
     };
     assert_eq!(found, Verdict::Broken(cut));
+    // What goes on from the older copy does not wipe out the proof, however far it gets.
+    for count in [1, 9] {
+        append(store, count).await;
+        let younger = checkpoint(store).await.unwrap();
+        let refused = log::renew_witness(store, &path, &younger).await;
+        assert!(
+            matches!(refused, Err(log::WitnessError::Contradicted(6))),
+            "{refused:?}"
+        );
+        assert_eq!(log::read_witness(&path).unwrap(), witness);
+    }
+    let older = Checkpoint {
+        seq: 5,
+        ..witness.clone().unwrap()
+    };
+    assert!(log::keep_witness(&path, &older).is_err());
     std::fs::write(&path, "{}").unwrap();
     assert!(
         log::read_witness(&path).is_err(),
@@ -529,6 +545,19 @@ pub async fn an_older_copy_put_back_is_found(db: Database) {
             why: Flaw::Rewritten
         })
     );
+}
+
+pub async fn the_witness_follows_a_whole_log(db: Database) {
+    let store = &db.store;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("witness");
+    for _ in 0..3 {
+        append(store, 2).await;
+        let signed = checkpoint(store).await.unwrap();
+        log::renew_witness(store, &path, &signed).await.unwrap();
+        assert!(log::is_held(store, &signed).await.unwrap());
+        assert_eq!(log::read_witness(&path).unwrap(), Some(signed));
+    }
 }
 
 pub async fn a_rewritten_chain_is_found_by_the_signature(db: Database) {

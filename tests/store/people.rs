@@ -390,6 +390,7 @@ pub async fn people_are_listed_filtered_sorted_and_paged(db: Database) {
         ("r%", 0),
         ("_", 0),
         ("@example", 25),
+        ("a\0b", 0),
     ] {
         let filter = user::Filter {
             text: Some(text.to_owned()),
