@@ -169,7 +169,7 @@ fn play(
     let mut inert = Inert::default();
     let began = Stopwatch::start();
     let mut played = Ok(());
-    while let Some(event) = cast.next() {
+    for event in cast.by_ref() {
         let event = match event {
             Ok(event) => event,
             Err(error) => {

@@ -1,0 +1,339 @@
+//! What the demo plays on: a gateway, a target, people, and the files they use.
+//!
+//! Everything is set up through the API, as an admin would. All of it is on loopback, in one
+//! folder, and gone at the end.
+
+use std::{future::ready, io, path::PathBuf, sync::Mutex};
+
+use russh::keys::{
+    PrivateKey, load_secret_key,
+    ssh_key::{
+        LineEnding,
+        private::{Ed25519Keypair, KeypairData},
+    },
+};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::{
+    folder::Folder,
+    target::{DemoTarget, LOGIN},
+    tell::Tell,
+};
+use crate::{
+    app::App,
+    cli::{
+        client::{Client, Server},
+        exit::Failure,
+        serve::chain,
+        trust::Trust,
+    },
+    config::Load,
+    vault::entropy,
+};
+
+pub struct Stage {
+    pub folder: Folder,
+    pub target: DemoTarget,
+    pub root: Person,
+    pub alice: Person,
+    pub bob: Person,
+    app: App,
+    server: Server,
+    authority: PathBuf,
+}
+
+pub struct Person {
+    pub name: &'static str,
+    pub client: Client,
+    token: Zeroizing<String>,
+}
+
+pub const TARGET: &str = "db1";
+/// The name under which alice's ssh_config knows the gateway.
+pub const DOOR: &str = "door";
+
+impl Stage {
+    pub async fn set() -> Result<Self, Failure> {
+        let folder = Folder::make().map_err(fault("make a folder"))?;
+        log_to(&folder)?;
+        let target = DemoTarget::start().await.map_err(fault("start a target"))?;
+        let app = start(&folder).await?;
+        let server: Server = format!("https://localhost:{}", app.addresses.admin.port())
+            .parse()
+            .map_err(|error| Failure::fault(format!("{error}")))?;
+        let authority = app
+            .authority()
+            .ok_or_else(|| Failure::fault("the gateway made no certificate authority"))?;
+        let pem = std::fs::read_to_string(&authority).map_err(fault("read the authority"))?;
+        let trust = Trust::Authority(pem);
+        let door = Door { server, trust };
+        let root = door.bootstrap(&app).await?;
+        door.furnish(&root, &target).await?;
+        let alice = door.hire(&root, "alice", &["requester"]).await?;
+        let bob = door.hire(&root, "bob", &["approver"]).await?;
+        let stage = Self {
+            folder,
+            target,
+            root,
+            alice,
+            bob,
+            app,
+            server: door.server,
+            authority,
+        };
+        stage.give_key().await?;
+        Ok(stage)
+    }
+
+    /// Environment of a `doorward` that this person calls.
+    pub fn environment(&self, person: &Person) -> [(&'static str, String); 4] {
+        [
+            ("DOORWARD_SERVER", self.server.to_string()),
+            ("DOORWARD_CA", self.authority.display().to_string()),
+            ("DOORWARD_TOKEN", person.token.to_string()),
+            // Whoever runs the demo may have profiles of their own.
+            (
+                "XDG_CONFIG_HOME",
+                self.folder.at("config").display().to_string(),
+            ),
+        ]
+    }
+
+    pub fn ssh_config(&self) -> PathBuf {
+        self.folder.at("ssh_config")
+    }
+
+    /// Says what is where, for the reader.
+    pub fn introduce(&self, tell: &Tell) {
+        tell.title("Doorward: nobody reaches a target without an approved check-out");
+        tell.note(&format!(
+            "gateway: ssh on {}, API on {}; target {TARGET}: an SSH server on {}\n\
+             alice may ask, bob may approve; only the gateway knows the target's password\n\
+             ({DOOR}: the gateway's name in {})",
+            self.app.addresses.ssh,
+            self.server,
+            self.target.address,
+            self.ssh_config().display(),
+        ));
+    }
+
+    /// Lines to copy, while everything stays up.
+    pub fn invite(&self, tell: &Tell) {
+        let program = std::env::current_exe()
+            .map_or("doorward".to_owned(), |path| path.display().to_string());
+        tell.line("");
+        tell.title("Everything stays up for you to try. Copy into other terminals:");
+        for (person, tries) in [
+            (
+                &self.alice,
+                format!(
+                    "doorward request {TARGET} --ticket CHG0012346 --reason 'look around'\n   \
+                     ssh -F {} alice+{TARGET}@{DOOR}",
+                    self.ssh_config().display()
+                ),
+            ),
+            (
+                &self.bob,
+                "doorward checkouts --view waiting\n   \
+                 doorward approve CODE\n   \
+                 doorward revoke CODE --message 'that is enough'"
+                    .to_owned(),
+            ),
+            (
+                &self.root,
+                "doorward sessions; doorward recordings list; doorward play ID\n   \
+                 doorward audit list; doorward audit verify"
+                    .to_owned(),
+            ),
+        ] {
+            tell.line("");
+            tell.note(&format!("   # as {}", person.name));
+            let file = self.folder.at(&format!("{}.env", person.name));
+            tell.line(&format!(
+                "   . {}; alias doorward={program}",
+                file.display()
+            ));
+            tell.line(&format!("   {tries}"));
+        }
+        tell.line("");
+        tell.line(&format!("API: {}/api/v1/openapi.json", self.server));
+        tell.title("Ctrl-C ends it and leaves nothing behind.");
+    }
+
+    /// The end of the gateway's log, when something did not go as it should.
+    pub fn explain(&self, tell: &Tell) {
+        let Ok(log) = std::fs::read_to_string(self.folder.at("gateway.log")) else {
+            return;
+        };
+        let lines: Vec<_> = log.lines().collect();
+        tell.line("");
+        tell.note("The gateway's last words:");
+        for line in &lines[lines.len().saturating_sub(20)..] {
+            tell.output(line);
+        }
+    }
+
+    /// Stops the gateway in order; the rest goes with the drop.
+    pub async fn strike(self) {
+        let Self { app, folder, .. } = self;
+        app.stop(ready(())).await;
+        drop(folder);
+    }
+
+    /// Makes alice's SSH key and what her client needs to know of the gateway.
+    async fn give_key(&self) -> Result<(), Failure> {
+        let made = |error| Failure::fault(format!("cannot make an SSH key: {error}"));
+        let seed = Zeroizing::new(entropy::<32>());
+        let pair = KeypairData::from(Ed25519Keypair::from_seed(&seed));
+        let key = PrivateKey::new(pair, "alice").map_err(made)?;
+        let pem = key.to_openssh(LineEnding::LF).map_err(made)?;
+        let public = key.public_key().to_openssh().map_err(made)?;
+        let written = fault("write alice's files");
+        let identity = self.folder.write("alice_key", &pem).map_err(&written)?;
+        let path = ["me", "ssh-keys"];
+        let body = json!({ "public_key": public });
+        self.alice.client.post(&path, &body).await?;
+
+        let door = self.app.addresses.ssh;
+        let host_key = self.folder.at("data/ssh/ssh_host_ed25519_key");
+        let host_key = load_secret_key(host_key, None)
+            .map_err(|error| Failure::fault(format!("cannot read the host key: {error}")))?;
+        let host_key = host_key.public_key().to_openssh().map_err(made)?;
+        let known = format!("[{}]:{} {host_key}\n", door.ip(), door.port());
+        let known = self.folder.write("known_hosts", &known).map_err(&written)?;
+        let config = format!(
+            "Host {DOOR}\n  HostName {}\n  Port {}\n  IdentityFile {}\n  IdentitiesOnly yes\n  \
+             IdentityAgent none\n  UserKnownHostsFile {}\n  GlobalKnownHostsFile /dev/null\n  \
+             StrictHostKeyChecking yes\n  PasswordAuthentication no\n",
+            door.ip(),
+            door.port(),
+            identity.display(),
+            known.display(),
+        );
+        self.folder.write("ssh_config", &config).map_err(&written)?;
+        for person in [&self.alice, &self.bob, &self.root] {
+            let [server, authority, token, _] = self.environment(person);
+            let lines = [server, authority, token]
+                .map(|(name, value)| format!("export {name}='{value}'\n"));
+            let name = format!("{}.env", person.name);
+            self.folder
+                .write(&name, &lines.concat())
+                .map_err(&written)?;
+        }
+        Ok(())
+    }
+}
+
+/// The gateway as its clients see it.
+struct Door {
+    server: Server,
+    trust: Trust,
+}
+
+impl Door {
+    fn client(&self, token: Option<Zeroizing<String>>) -> Result<Client, Failure> {
+        Client::open(&self.server, &self.trust, token)
+    }
+
+    fn person(&self, name: &'static str, signed_in: &Value) -> Result<Person, Failure> {
+        let token = signed_in["token"].as_str();
+        let token = token.ok_or_else(|| Failure::fault("signing in gave no token"))?;
+        let token = Zeroizing::new(token.to_owned());
+        Ok(Person {
+            name,
+            client: self.client(Some(token.clone()))?,
+            token,
+        })
+    }
+
+    async fn bootstrap(&self, app: &App) -> Result<Person, Failure> {
+        let token = app.bootstrap_token().await;
+        let token = token.map_err(|error| Failure::fault(chain(&error)))?;
+        let token = token.ok_or_else(|| Failure::fault("there is an admin already"))?;
+        let body = json!({ "token": *token, "user": "root", "password": *password() });
+        let answer = self.client(None)?.post(&["bootstrap"], &body).await?;
+        self.person("root", &answer.value)
+    }
+
+    async fn hire(
+        &self,
+        root: &Person,
+        name: &'static str,
+        roles: &[&str],
+    ) -> Result<Person, Failure> {
+        let password = password();
+        let body = json!({ "name": name, "roles": roles, "password": *password });
+        root.client.post(&["users"], &body).await?;
+        let body = json!({ "user": name, "password": *password });
+        let answer = self.client(None)?.post(&["sign-in"], &body).await?;
+        self.person(name, &answer.value)
+    }
+
+    /// A policy, the target and its account.
+    async fn furnish(&self, root: &Person, target: &DemoTarget) -> Result<(), Failure> {
+        let policy = json!({
+            "name": "servers",
+            "description": "a reason, a ticket and one yes of somebody else; recorded",
+            "terms": { "ticket_pattern": "CHG[0-9]{7}", "default_duration": "30m" },
+        });
+        root.client.post(&["policies"], &policy).await?;
+        let machine = json!({
+            "name": TARGET,
+            "protocol": "ssh",
+            "address": target.address.to_string(),
+            "host_keys": [target.host_key],
+            "policy": "servers",
+        });
+        root.client.post(&["targets"], &machine).await?;
+        let account = json!({
+            "name": LOGIN,
+            "targets": [TARGET],
+            "secret": { "kind": "password", "value": *target.password },
+        });
+        root.client.post(&["accounts"], &account).await?;
+        Ok(())
+    }
+}
+
+async fn start(folder: &Folder) -> Result<App, Failure> {
+    let data = folder.at("data");
+    let text = format!(
+        "data.dir = {data:?}\n\
+         admin.listen = \"127.0.0.1:0\"\n\
+         admin.certs = {:?}\n\
+         ssh.listen = \"127.0.0.1:0\"\n\
+         metrics.listen = \"127.0.0.1:0\"\n\
+         recording.reserve_mb = 16\n",
+        data.join("certs"),
+    );
+    let file = folder
+        .write("doorward.toml", &text)
+        .map_err(fault("write a configuration"))?;
+    let effective = Load::new()
+        .file(&file)
+        .load()
+        .map_err(|error| Failure::fault(chain(&error)))?;
+    App::start(effective.config)
+        .await
+        .map_err(|error| Failure::fault(chain(&error)))
+}
+
+/// The gateway's log, out of the transcript's way.
+fn log_to(folder: &Folder) -> Result<(), Failure> {
+    let file = folder.file("gateway.log").map_err(fault("make a log"))?;
+    // Only fails where somebody logs already, and then there is a log.
+    let _ = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(Mutex::new(file))
+        .try_init();
+    Ok(())
+}
+
+fn password() -> Zeroizing<String> {
+    Zeroizing::new(data_encoding::BASE32_NOPAD.encode(&entropy::<20>()))
+}
+
+fn fault(doing: &'static str) -> impl Fn(io::Error) -> Failure {
+    move |error| Failure::fault(format!("cannot {doing}: {error}"))
+}
