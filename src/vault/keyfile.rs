@@ -70,16 +70,29 @@ pub fn load_or_create(
     path: &Path,
     make: impl FnOnce() -> Contents,
 ) -> Result<Contents, KeyFileError> {
+    // What is there may be on a volume that can only be read.
+    if let Some(contents) = load_if_there(path)? {
+        return Ok(contents);
+    }
     private_directory(directory(path))?;
     let _lock = lock(path)?;
+    // Another process may have been faster.
+    if let Some(contents) = load_if_there(path)? {
+        return Ok(contents);
+    }
+    let contents = make();
+    write(path, &contents)?;
+    info!(path = %path.display(), "Made a private file");
+    Ok(contents)
+}
+
+fn load_if_there(path: &Path) -> Result<Option<Contents>, KeyFileError> {
     match load(path) {
+        Ok(contents) => Ok(Some(contents)),
         Err(KeyFileError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            let contents = make();
-            write(path, &contents)?;
-            info!(path = %path.display(), "Made a private file");
-            Ok(contents)
+            Ok(None)
         }
-        loaded => loaded,
+        Err(error) => Err(error),
     }
 }
 
