@@ -35,6 +35,7 @@ pub const FILTERS: &[(&str, &str)] = &[
     ("since", "at this time or later"),
     ("until", "before this time"),
     ("after", "records behind this number, in their order"),
+    ("sort", "seq or -seq; -seq if left out, seq with after"),
     ("limit", "how many records, 1 to 200; 50 if left out"),
     ("cursor", "next of the page before"),
 ];
@@ -108,6 +109,17 @@ async fn filter(api: &Api, caller: &Caller, params: &Params) -> Result<Filter, P
         after: params.read("after")?,
         ..Filter::default()
     };
+    let forward = params.choice("sort", &[("seq", true), ("-seq", false)])?;
+    match (forward, filter.after) {
+        (Some(true), None) => filter.after = Some(0),
+        (Some(false), Some(_)) => {
+            return Err(Problem::invalid(
+                "sort",
+                "after goes forward: leave sort out",
+            ));
+        }
+        (Some(_) | None, _) => {}
+    }
     match params.text("kind") {
         Some(noun) if !noun.contains(['.', ',']) => filter.noun = Some(noun.to_owned()),
         Some(kinds) => filter.kinds = kinds.split(',').map(str::to_owned).collect(),

@@ -299,12 +299,18 @@ async fn lists_are_filtered_sorted_and_cut() {
 
 #[tokio::test]
 async fn a_spreadsheet_gets_text_and_no_formula() {
-    let People { house, alice, .. } = people(json!({})).await;
+    let People { house, alice, .. } = people(json!({"permission_sets": {"look": ["shell"]}})).await;
     let mut body = ask();
     body["reason"] = "=cmd|' /C calc'!A0".into();
     house.post("/checkouts", &alice, body).await.is(201);
-    let by_query = house.get("/checkouts?format=csv", &alice).await.is(200);
-    let request = Request::get(format!("{BASE}/checkouts"))
+    let mut second = ask();
+    second["asked"] = json!({"set": "look"});
+    house.post("/checkouts", &alice, second).await.is(201);
+    let by_query = house
+        .get("/checkouts?format=csv&limit=1&sort=requested_at", &alice)
+        .await
+        .is(200);
+    let request = Request::get(format!("{BASE}/checkouts?sort=requested_at"))
         .header(header::AUTHORIZATION, format!("Bearer {alice}"))
         .header(header::ACCEPT, "text/csv")
         .body(Body::empty());
@@ -317,6 +323,11 @@ async fn a_spreadsheet_gets_text_and_no_formula() {
             .starts_with("text/csv")
     );
     let lines: Vec<_> = by_query.text.split("\r\n").collect();
+    assert_eq!(
+        lines.len(),
+        4,
+        "a head, two rows whatever the limit, a last line end"
+    );
     assert!(lines[0].starts_with("\"code\",\"status\""));
     assert!(lines[1].contains("\"'=cmd|' /C calc'!A0\""), "{}", lines[1]);
 }
