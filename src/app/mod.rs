@@ -139,8 +139,8 @@ impl App {
         );
         let recordings = Recordings::open(&config.recording, clock.clone());
         let checkpoints = Checkpoints::new(&config, store.clone(), clock.clone(), signer);
-        let (clerk, entries) = Clerk::new(store.clone(), lifecycle.clone());
         let metrics = Metrics::default();
+        let (clerk, entries) = Clerk::new(store.clone(), lifecycle.clone(), metrics.clone());
         let parts = Parts {
             config,
             store,
@@ -232,6 +232,7 @@ impl Parts {
             switchboard: self.switchboard.clone(),
             recordings: self.recordings.clone(),
             node,
+            metrics: self.metrics.clone(),
         };
         Gate::new(parts, entries)
     }

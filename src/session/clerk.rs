@@ -11,8 +11,10 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
+use super::traffic::Bytes;
 use crate::{
     audit,
+    kill::KillSwitch,
     lifecycle::{Change, Lifecycle, LifecycleError},
     model::{
         audit::AuditEvent,
@@ -20,9 +22,11 @@ use crate::{
         ids::{CheckoutId, SessionId},
         recording::Recording,
         session::Outcome,
+        target::Protocol,
     },
     recording::{Finished, Recorder},
     store::{self, Store, StoreError, Tx},
+    telemetry::Metrics,
 };
 
 /// How many ends share one transaction when many sessions close together.
@@ -36,6 +40,11 @@ pub enum Entry {
     Recording(Recording),
     /// A recording that has ended, well or not.
     Finished(Box<(Finished, AuditEvent)>),
+    /// How much has gone through a session that is still open.
+    Counted {
+        session: SessionId,
+        traffic: Bytes,
+    },
     Closed(Box<Closed>),
 }
 
@@ -48,23 +57,30 @@ pub struct Closed {
     /// What it was still recording.
     pub(super) recorder: Recorder,
     pub(super) check_in_when_last: bool,
-    pub(super) bytes_in: u64,
-    pub(super) bytes_out: u64,
+    pub(super) switch: KillSwitch,
+    pub(super) protocol: Protocol,
+    pub(super) traffic: Bytes,
 }
 
 pub struct Clerk {
     store: Store,
     lifecycle: Lifecycle,
+    metrics: Metrics,
     entries: mpsc::UnboundedReceiver<Entry>,
 }
 
 impl Clerk {
-    pub fn new(store: Store, lifecycle: Lifecycle) -> (Self, mpsc::UnboundedSender<Entry>) {
+    pub fn new(
+        store: Store,
+        lifecycle: Lifecycle,
+        metrics: Metrics,
+    ) -> (Self, mpsc::UnboundedSender<Entry>) {
         let (sender, entries) = mpsc::unbounded_channel();
         (
             Self {
                 store,
                 lifecycle,
+                metrics,
                 entries,
             },
             sender,
@@ -99,6 +115,13 @@ impl Clerk {
                     write_finished(&mut tx, &finished.recording).await?;
                     audit::append(&mut tx, event).await?;
                 }
+                Entry::Counted { session, traffic } => {
+                    let Bytes {
+                        bytes_in,
+                        bytes_out,
+                    } = *traffic;
+                    store::session::count_bytes(&mut tx, session, bytes_in, bytes_out).await?;
+                }
                 Entry::Closed(closed) => write_closed(&mut tx, closed).await?,
             }
         }
@@ -106,12 +129,13 @@ impl Clerk {
     }
 
     async fn follow(&self, closed: Closed) {
+        self.count(&closed);
         info!(
             session = %closed.session,
             checkout = %closed.checkout,
             outcome = closed.outcome.code(),
-            bytes_in = closed.bytes_in,
-            bytes_out = closed.bytes_out,
+            bytes_in = closed.traffic.bytes_in,
+            bytes_out = closed.traffic.bytes_out,
             "Session closed"
         );
         self.lifecycle.announce(Change::Session {
@@ -120,6 +144,16 @@ impl Clerk {
         });
         if closed.check_in_when_last {
             self.check_in_if_last(&closed.checkout).await;
+        }
+    }
+
+    fn count(&self, closed: &Closed) {
+        let (metrics, protocol) = (self.metrics.clone(), closed.protocol);
+        metrics.session_ended(protocol, &closed.outcome);
+        if closed.switch.is_pulled() {
+            let switch = closed.switch.clone();
+            // The bound is about the sockets, and those of a stalled peer may outlive this row.
+            tokio::spawn(async move { metrics.killed(protocol, switch.severed().await) });
         }
     }
 
@@ -206,12 +240,15 @@ async fn write_closed(tx: &mut Tx, closed: &Closed) -> Result<(), StoreError> {
     let Closed {
         session,
         outcome,
-        bytes_in,
-        bytes_out,
+        traffic,
         event,
         ..
     } = closed;
-    match store::session::close(tx, session, outcome, *bytes_in, *bytes_out, event.at).await {
+    let Bytes {
+        bytes_in,
+        bytes_out,
+    } = *traffic;
+    match store::session::close(tx, session, outcome, bytes_in, bytes_out, event.at).await {
         Ok(()) => audit::append(tx, event).await.map(drop),
         // Closed by somebody else, as a start of this node does with lost ones.
         Err(StoreError::Conflict | StoreError::NotFound(_)) => Ok(()),

@@ -2,13 +2,17 @@
 //!
 //! Every protocol and every channel passes here. A store that does not answer is a no.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, warn};
 
-use super::{Claim, Session, clerk::Entry};
+use super::{
+    Claim, Session,
+    clerk::Entry,
+    traffic::{Bytes, Traffic},
+};
 use crate::{
     audit,
     clock::Clock,
@@ -30,11 +34,15 @@ use crate::{
     },
     recording::{Recorder, Recordings, Subject},
     store::{self, Store, StoreError, session::Opening},
+    telemetry::Metrics,
     vault::{Vault, entropy},
 };
 
 /// How long the store may take to say, at the very end of a check-out, that it was extended.
 const LAST_LOOK: Duration = Duration::from_millis(100);
+
+/// How old the traffic of a live session may be where people look at it.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// Everything the gate stands on.
 pub struct GateParts {
@@ -46,6 +54,7 @@ pub struct GateParts {
     pub switchboard: Switchboard,
     pub recordings: Recordings,
     pub node: NodeId,
+    pub metrics: Metrics,
 }
 
 #[derive(Clone)]
@@ -111,6 +120,7 @@ impl Gate {
     ) -> Result<Session, Refusal> {
         let admitted = self.try_admit(by, claim, switch).await;
         if let Err(refusal) = &admitted {
+            self.0.parts.metrics.refused(refusal.code());
             let event = AuditEvent::refused(self.now(), "session.open", Actor::from(by), refusal)
                 .about_user(&by.user)
                 .with(serde_json::json!({
@@ -167,8 +177,11 @@ impl Gate {
             // The row is closed by the drop of a session, so there must be one to drop.
             debug!(session = %id, "Revoked while it was admitted");
         }
+        let traffic = Arc::new(Traffic::default());
         let guard = Guard {
             gate: self.clone(),
+            session: id.clone(),
+            traffic: traffic.clone(),
             checkout: checkout.id.clone(),
             expired: checkout.expired(),
             switch: switch.clone(),
@@ -211,8 +224,8 @@ impl Gate {
             _registration: registration,
             _guard: AbortOnDropHandle::new(tokio::spawn(guard.watch())),
             opened_at,
-            bytes_in: Default::default(),
-            bytes_out: Default::default(),
+            traffic,
+            _open: parts.metrics.session_opened(claim.protocol),
             outcome: Default::default(),
         })
     }
@@ -321,9 +334,11 @@ pub(super) fn lost(error: StoreError) -> Refusal {
     Refusal::StoreLost
 }
 
-/// Ends one session when its time is over; needs no store for that.
+/// Ends one session when its time is over, and meanwhile tells how much goes through it.
 struct Guard {
     gate: Gate,
+    session: SessionId,
+    traffic: Arc<Traffic>,
     checkout: CheckoutId,
     /// What the person reads when the store cannot be asked in time.
     expired: KillReason,
@@ -337,7 +352,10 @@ impl Guard {
         let clock = &self.gate.0.parts.clock;
         loop {
             let next = self.limit.map_or(self.until, |(_, at)| at.min(self.until));
-            clock.sleep_until(next).await;
+            tokio::select! {
+                () = clock.sleep_until(next) => {}
+                never = self.tell() => match never {},
+            }
             match self.limit {
                 Some((limit, at)) if at <= clock.now() => {
                     self.switch.pull(KillReason::SessionLimit(limit));
@@ -351,6 +369,20 @@ impl Guard {
                     self.switch.pull(reason);
                     return;
                 }
+            }
+        }
+    }
+
+    /// Tells the clerk how much went through, now and then and only if something did.
+    async fn tell(&self) -> Infallible {
+        let mut told = Bytes::default();
+        loop {
+            tokio::time::sleep(TELL_EVERY).await;
+            let traffic = self.traffic.now();
+            if traffic != told {
+                told = traffic;
+                let session = self.session.clone();
+                self.gate.enter(Entry::Counted { session, traffic });
             }
         }
     }

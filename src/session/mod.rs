@@ -8,20 +8,18 @@ pub mod credential;
 pub mod dial;
 mod gate;
 pub mod reveal;
+mod traffic;
 
 use std::{
     net::SocketAddr,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, OnceLock},
 };
 
 use tokio::net::TcpStream;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
-use self::clerk::Closed;
+use self::{clerk::Closed, traffic::Traffic};
 pub use self::{
     clerk::{Clerk, Entry},
     credential::{Credential, CredentialError},
@@ -42,6 +40,7 @@ use crate::{
         time::Timestamp,
     },
     recording::{Content, Recorder, Track},
+    telemetry::OpenSession,
 };
 
 /// What somebody at the door wants.
@@ -71,8 +70,8 @@ pub struct Session {
     _guard: AbortOnDropHandle<()>,
     check_in_when_last: bool,
     opened_at: Timestamp,
-    bytes_in: AtomicU64,
-    bytes_out: AtomicU64,
+    traffic: Arc<Traffic>,
+    _open: OpenSession,
     outcome: OnceLock<Outcome>,
     /// None only while it is dropped.
     recorder: Option<Recorder>,
@@ -153,12 +152,12 @@ impl Session {
 
     /// Adds to what went from the person to the target.
     pub fn count_in(&self, bytes: u64) {
-        self.bytes_in.fetch_add(bytes, Ordering::Relaxed);
+        self.traffic.count_in(bytes);
     }
 
     /// Adds to what went from the target to the person.
     pub fn count_out(&self, bytes: u64) {
-        self.bytes_out.fetch_add(bytes, Ordering::Relaxed);
+        self.traffic.count_out(bytes);
     }
 
     /// Writes an audit event about this session: something was refused inside it.
@@ -210,8 +209,9 @@ impl Drop for Session {
             event,
             recorder,
             check_in_when_last: self.check_in_when_last,
-            bytes_in: self.bytes_in.load(Ordering::Relaxed),
-            bytes_out: self.bytes_out.load(Ordering::Relaxed),
+            switch: self.switch.clone(),
+            protocol: self.target.protocol,
+            traffic: self.traffic.now(),
         })));
     }
 }

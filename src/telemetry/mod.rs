@@ -19,7 +19,7 @@ use tracing_subscriber::{
 };
 
 use self::lines::Lines;
-pub use self::metrics::{METRICS_TYPE, Metrics};
+pub use self::metrics::{METRICS_TYPE, Metrics, OpenSession};
 use crate::config::{LogConfig, LogFormat, LogLevel};
 
 /// The running log: its level can be changed, and what is under way written out.
