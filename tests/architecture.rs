@@ -105,6 +105,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "session::credential::AccountSecret",
             "session::credential::CredentialError",
             "telemetry::Metrics",
+            "telemetry::METRICS_TYPE",
         ],
     ),
     ("app", &["*"]),
