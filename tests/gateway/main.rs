@@ -8,5 +8,6 @@
 
 mod faults;
 mod life;
+mod ssh;
 mod sshd;
 mod support;

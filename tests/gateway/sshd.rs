@@ -18,7 +18,7 @@ use tokio::{
 use crate::support::{Gateway, text};
 
 pub struct Sshd {
-    _child: Child,
+    child: Child,
     pub port: u16,
     /// The public host key, OpenSSH's one-line form.
     pub host_key: String,
@@ -91,7 +91,7 @@ impl Sshd {
                 let host_key = std::fs::read_to_string(dir.path().join("host.pub")).unwrap();
                 let host_key = host_key.trim().to_owned();
                 return Some(Self {
-                    _child: child,
+                    child,
                     port,
                     host_key,
                     key,
@@ -111,6 +111,11 @@ impl Sshd {
     /// What sshd has said.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().join("\n")
+    }
+
+    /// Stops it, so that the target is down.
+    pub async fn stop(&mut self) {
+        self.child.kill().await.unwrap();
     }
 
     /// Enters it as target `name` with account `root` at a gateway; answers the account's id.
