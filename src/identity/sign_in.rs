@@ -153,6 +153,15 @@ impl Identity {
         Ok(keys.iter().any(|key| key.fingerprint == fingerprint))
     }
 
+    /// Has the auditor told of somebody who went away again because none of their keys is known.
+    ///
+    /// Slowed as guessing is, so that a flood of strangers does not fill the log.
+    pub async fn note_strange_keys(&self, name: &str, peer: IpAddr) {
+        if self.0.throttle.admit(name, peer).is_ok() {
+            self.refused(name, peer, Door::Ssh, "public key").await;
+        }
+    }
+
     /// A user by an API token, with the token's scopes.
     pub async fn token(&self, presented: &str) -> Result<(Principal, Token), SignInError> {
         let Ok(presented) = Secret::parse(presented) else {

@@ -7,7 +7,7 @@ use tokio::io::AsyncReadExt;
 
 use crate::{
     sshd::Sshd,
-    support::{Gateway, PATIENCE, Person, text},
+    support::{Gateway, PATIENCE, Person, outcome_of, text},
 };
 
 /// A gateway with one target, somebody who asks and somebody who answers.
@@ -307,4 +307,27 @@ async fn p3_the_secret_is_nowhere_but_in_the_vault() {
         .call(&scene.gateway.root, Method::GET, "/audit/export", None)
         .await;
     assert!(!holds(audit.1.to_string().as_bytes()), "in the audit log");
+}
+
+#[tokio::test]
+async fn a_stranger_is_refused_once_and_written_down_once() {
+    let scene = scene().await;
+    let strange = scene.gateway.dir.path().join("strange");
+    crate::sshd::keygen(&strange).await;
+    let nobody = Person {
+        token: String::new(),
+        key: strange,
+    };
+    let mut ssh = scene.gateway.ssh_command(&nobody, "alice+db1");
+    let output = ssh.arg("true").output().await.unwrap();
+    assert_eq!(output.status.code(), Some(255));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("Permission denied"), "{told}");
+    let refused =
+        |event: &Value| event["event"]["kind"] == "user.sign-in" && outcome_of(event) == "sign-in";
+    let event = scene.gateway.audit_event(refused).await;
+    assert_eq!(
+        event["event"]["actor"]["nobody"]["claimed"], "alice",
+        "{event}"
+    );
 }

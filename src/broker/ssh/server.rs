@@ -52,6 +52,8 @@ pub struct FromPerson {
     switch: KillSwitch,
     arrival: Arrival,
     proven: Option<(Principal, Login)>,
+    /// The name whose keys were offered and not known, until somebody proves who they are.
+    strange: Option<String>,
     way: watch::Sender<Option<Way>>,
     channels: Channels,
     /// Everything that was started for this connection; it ends with it.
@@ -66,6 +68,7 @@ impl FromPerson {
             switch,
             arrival,
             proven: None,
+            strange: None,
             way: watch::Sender::default(),
             channels: Channels::default(),
             tasks: JoinSet::new(),
@@ -136,6 +139,19 @@ impl FromPerson {
     }
 }
 
+impl Drop for FromPerson {
+    /// An agent offers every key it has, so one refusal is written for all of them, at the end.
+    fn drop(&mut self) {
+        let Some(name) = self.strange.take() else {
+            return;
+        };
+        let (identity, peer) = (self.broker.gate().identity().clone(), self.peer.ip());
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { identity.note_strange_keys(&name, peer).await });
+        }
+    }
+}
+
 /// Waits until there is a session to which the refusal belongs.
 async fn audit_refused(mut way: watch::Receiver<Option<Way>>, what: String) {
     let way = match way.wait_for(Option::is_some).await {
@@ -166,7 +182,10 @@ impl Handler for FromPerson {
         let identity = self.broker.gate().identity();
         match identity.knows_key(&name_of(user), &fingerprint).await {
             Ok(true) => Ok(Auth::Accept),
-            Ok(false) => Ok(rejected()),
+            Ok(false) => {
+                self.strange = Some(name_of(user));
+                Ok(rejected())
+            }
             Err(error) => {
                 warn!(peer = %self.peer, %error, "Sign-in not decided");
                 Ok(rejected())
@@ -221,6 +240,7 @@ impl Handler for FromPerson {
         let Some((principal, login)) = self.proven.take() else {
             return Err(russh::Error::NotAuthenticated);
         };
+        self.strange = None;
         self.arrival.signed_in();
         let client = String::from_utf8_lossy(session.remote_sshid()).into_owned();
         let visitor = Visitor {
