@@ -93,12 +93,12 @@ pub(super) fn event_of(
             format!("extended to {} by {by}", is.ends_at)
         }
         (_, State::Active { grant }) => {
-            format!("{} by {by}, active until {}", command.verb(), grant.ends_at)
+            format!("{} by {by}, active until {}", done(command), grant.ends_at)
         }
         (_, State::Approved { grant }) => {
-            format!("{} by {by}, opens at {}", command.verb(), grant.starts_at)
+            format!("{} by {by}, opens at {}", done(command), grant.starts_at)
         }
-        (_, State::Requested) => format!("{} by {by}", command.verb()),
+        (_, State::Requested) => format!("{} by {by}", done(command)),
     };
     AuditEvent::done(now, &kind, actor, message)
         .about_checkout(after)
@@ -120,4 +120,18 @@ pub(super) fn facts(checkout: &Checkout) -> serde_json::Value {
         "grant": checkout.grant(),
         "votes": checkout.votes,
     })
+}
+
+/// The verb as something that has happened.
+fn done(command: &Command) -> &'static str {
+    match command {
+        Command::Approve { .. } => "approved",
+        Command::Deny { .. } => "extension denied",
+        Command::Cancel { .. } => "cancelled",
+        Command::Assign { .. } => "handed over",
+        Command::Extend { .. } => "more time asked for",
+        Command::CheckIn { .. } | Command::LastSessionClosed => "checked in",
+        Command::Revoke { .. } | Command::Withdraw { .. } => "revoked",
+        Command::Tick => "opened",
+    }
 }
