@@ -182,7 +182,7 @@ impl App {
     pub fn reload(&self, log: &Log, level: LogLevel) {
         log.set_level(level);
         match self.tls.reload() {
-            Ok(()) => info!(level = level.as_str(), "Reloaded"),
+            Ok(()) => info!(log_level = level.as_str(), "Reloaded"),
             Err(error) => warn!(
                 error = &error as &dyn std::error::Error,
                 "Certificates not reloaded, the old ones stay"
