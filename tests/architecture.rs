@@ -49,6 +49,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "audit",
             "clock",
             "vault::entropy",
+            "telemetry::METRICS_TYPE",
             "telemetry::Metrics",
         ],
     ),
@@ -61,6 +62,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "kill",
             "clock",
             "vault::entropy",
+            "telemetry::METRICS_TYPE",
             "telemetry::Metrics",
         ],
     ),
@@ -104,6 +106,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "session::reveal",
             "session::credential::AccountSecret",
             "session::credential::CredentialError",
+            "telemetry::METRICS_TYPE",
             "telemetry::Metrics",
             "telemetry::METRICS_TYPE",
         ],
@@ -245,6 +248,41 @@ fn the_compiler_holds_its_share_of_the_walls() {
         assert!(
             banned.iter().any(|path| path == method),
             "{method} is not banned any more"
+        );
+    }
+}
+
+/// The promises of `ARCHITECTURE.md`, P1 to P10.
+const PROMISES: usize = 10;
+
+#[test]
+fn every_promise_has_a_test_that_bears_its_number() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    sources(&root.join("tests"), &mut files);
+    sources(&root.join("src"), &mut files);
+    let names: Vec<String> = files
+        .iter()
+        .flat_map(|file| scan::tests(&fs::read_to_string(file).expect("a source can be read")))
+        .collect();
+    let bears =
+        |name: &str, promise: usize| name.split('_').any(|part| part == format!("p{promise}"));
+    let without: Vec<String> = (1..=PROMISES)
+        .filter(|promise| !names.iter().any(|name| bears(name, *promise)))
+        .map(|promise| format!("P{promise}"))
+        .collect();
+    assert!(
+        without.is_empty(),
+        "no test bears the number of {}",
+        without.join(", ")
+    );
+
+    let architecture =
+        fs::read_to_string(root.join("ARCHITECTURE.md")).expect("it is in the repository");
+    for promise in 1..=PROMISES {
+        assert!(
+            architecture.contains(&format!("| P{promise} |")),
+            "ARCHITECTURE.md is silent on P{promise}"
         );
     }
 }
@@ -561,6 +599,13 @@ mod the_checker {
         let allow = "#![allow(clippy::disallowed_methods, reason = \"the clock\")]";
         assert!(broken("clock.rs", allow).is_empty());
         finds("sweeper.rs", allow, 2, "clippy::disallowed_methods");
+    }
+
+    #[test]
+    fn counts_as_a_test_only_what_runs() {
+        let text = "#[test] fn p1_a() {} #[tokio::test(flavor = \"multi_thread\")] async fn p2_b() {} \
+                    fn p3_c() {} #[test] #[ignore] fn p4_d() {} mod inner { #[test] fn p5_e() {} }";
+        assert_eq!(scan::tests(text), ["p1_a", "p2_b", "p5_e"]);
     }
 
     #[test]

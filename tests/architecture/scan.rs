@@ -73,6 +73,30 @@ pub fn scan(file: &Path, text: &str) -> syn::Result<Source> {
     Ok(scanner.found)
 }
 
+/// The names of the tests in `text` that are run: `#[test]` in any form, and not ignored.
+/// What a macro makes is not seen, and a text that does not parse has none.
+pub fn tests(text: &str) -> Vec<String> {
+    #[derive(Default)]
+    struct Tests(Vec<String>);
+    impl<'ast> Visit<'ast> for Tests {
+        fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
+            let bears = |name: &str| {
+                let is = |part: &syn::PathSegment| part.ident == name;
+                let mut attributes = item.attrs.iter();
+                attributes.any(|attribute| attribute.path().segments.last().is_some_and(is))
+            };
+            if bears("test") && !bears("ignore") {
+                self.0.push(item.sig.ident.to_string());
+            }
+        }
+    }
+    let mut found = Tests::default();
+    if let Ok(parsed) = syn::parse_file(text) {
+        found.visit_file(&parsed);
+    }
+    found.0
+}
+
 fn found(what: impl Into<String>, span: Span) -> Found {
     Found {
         what: what.into(),
