@@ -14,8 +14,10 @@
 //!   readable, up to a last line that may be torn.
 //! - A recording that fails pulls the session's switch where it is required, and is given up
 //!   with a word in the log and in `Finished` where it is not.
-//! - New recordings are refused below the reserve, running ones end below half of it, so that
-//!   the rest of the gateway still has room to work.
+//! - New recordings are refused below the reserve, running ones end below half of it, and what
+//!   was accepted until then is still written, so that a volume that fills up loses nothing
+//!   and the rest of the gateway still has room to work. A disk that fails loses what was
+//!   queued.
 
 mod cast;
 mod content;

@@ -186,9 +186,9 @@ impl Recorder {
         };
         Header {
             version: Header::VERSION,
-            // Without a terminal there is no size; this is what players show it in.
-            width: terminal.map_or(80, |terminal| terminal.width),
-            height: terminal.map_or(24, |terminal| terminal.height),
+            // Players need a size, also where there is no terminal, or one that told none.
+            width: size(terminal.map(|terminal| terminal.width), 80),
+            height: size(terminal.map(|terminal| terminal.height), 24),
             timestamp: Some(at.millis().div_euclid(1_000)),
             title: Some(self.subject.title.clone()),
             command: match content {
@@ -258,10 +258,8 @@ impl Track {
 
     /// Why nothing is recorded, or no more, where that did not end the session.
     pub fn failure(&self) -> Option<String> {
-        let end = self.tape.as_ref().and_then(|tape| tape.end());
-        self.failure
-            .clone()
-            .or_else(|| end.and_then(|end| end.failure))
+        let recording = self.tape.as_ref().and_then(|tape| tape.failure());
+        self.failure.clone().or(recording)
     }
 
     /// Accepts what the target sent. Forward it after this returned `Ok`, and not otherwise.
@@ -324,6 +322,10 @@ impl Drop for Track {
             tape.close(None);
         }
     }
+}
+
+fn size(told: Option<u32>, usual: u32) -> u32 {
+    told.filter(|size| *size > 0).unwrap_or(usual)
 }
 
 /// A file with a header and, as yet, nobody who records to it.

@@ -64,6 +64,8 @@ struct State {
     unsynced: bool,
     sync_due: bool,
     closing: bool,
+    /// Why nothing is accepted any more.
+    failure: Option<String>,
     end: Option<Finished>,
     reported: bool,
 }
@@ -114,6 +116,7 @@ impl Tape {
                 unsynced: true,
                 sync_due: false,
                 closing: false,
+                failure: None,
                 end: None,
                 reported: false,
             }),
@@ -160,7 +163,7 @@ impl Tape {
         write: &mut Option<impl FnOnce(&mut Events, u64, &mut Vec<u8>)>,
     ) -> Result<bool, RecordingError> {
         let mut state = self.state();
-        if let Some(failure) = state.end.as_ref().and_then(|end| end.failure.as_ref()) {
+        if let Some(failure) = &state.failure {
             // Given up where it is not required: the session goes on without.
             return match self.required_by {
                 Some(_) => Err(RecordingError::Failed(failure.clone())),
@@ -184,10 +187,14 @@ impl Tape {
         write: impl FnOnce(&mut Events, u64, &mut Vec<u8>),
     ) {
         // The clock is asked under the lock, so events stand in the order of their times.
-        let millis = self.clock.now().since(self.recording.started_at);
-        let millis = u64::try_from(millis.as_millis()).unwrap_or(u64::MAX);
-        write(&mut state.events, millis, &mut state.queued);
+        write(&mut state.events, self.millis(), &mut state.queued);
         self.call(state);
+    }
+
+    /// How long the recording has run.
+    fn millis(&self) -> u64 {
+        let length = self.clock.now().since(self.recording.started_at);
+        u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
     }
 
     fn call(self: &Arc<Self>, state: &mut State) {
@@ -209,7 +216,7 @@ impl Tape {
     /// Ends the recording with a last word; waits for nothing. Once is enough.
     pub fn close(self: &Arc<Self>, last_word: Option<&str>) {
         let mut state = self.state();
-        if state.closing || state.end.is_some() {
+        if state.closing || state.failure.is_some() {
             return;
         }
         self.put(&mut state, |events, millis, into| {
@@ -250,8 +257,12 @@ impl Tape {
         self.state().reported
     }
 
-    pub fn end(&self) -> Option<Finished> {
+    fn end(&self) -> Option<Finished> {
         self.state().end.clone()
+    }
+
+    pub fn failure(&self) -> Option<String> {
+        self.state().failure.clone()
     }
 
     /// Writes what is queued; on a writer's thread.
@@ -299,13 +310,10 @@ impl Tape {
         if batch.is_empty() {
             return Ok(());
         }
-        self.desk.place().check_running()?;
-        reel.file
-            .write_all(batch)
-            .map_err(doing("writing the file"))?;
-        reel.digest.update(batch);
-        reel.bytes += batch.len() as u64;
-        Ok(())
+        // What was accepted is still written when the reserve is touched: half of it is left.
+        let room = self.desk.place().check_running();
+        reel.append(batch)?;
+        room
     }
 
     fn put_back(self: &Arc<Self>, mut state: MutexGuard<'_, State>, reel: Reel) {
@@ -337,33 +345,41 @@ impl Tape {
         }
     }
 
+    /// Gives the recording up: accepts no more, ends the session where it must be recorded.
     fn fail(
         self: &Arc<Self>,
         mut state: MutexGuard<'_, State>,
-        reel: Reel,
+        mut reel: Reel,
         error: &RecordingError,
     ) {
         let failure = with_cause(error);
-        state.queued = Vec::new();
+        let mut rest = mem::take(&mut state.queued);
+        state.events.end(self.millis(), &mut rest);
+        let last_word = format!("the recording ends here: {failure}");
+        state.events.marker(self.millis(), &last_word, &mut rest);
+        // INVARIANT: the failure is set before the switch is pulled, so that nothing is
+        // accepted between the two.
+        state.failure = Some(failure.clone());
+        drop(state);
+        let (session, recorded) = (&self.recording.session, &self.recording.id);
+        if let Some(switch) = &self.required_by {
+            switch.pull(KillReason::RecordingFailed);
+            error!(%session, recording = %recorded, error = failure, "Recording lost, ending session");
+        } else {
+            warn!(%session, recording = %recorded, error = failure, "Recording lost, session goes on without");
+        }
+        self.changed.notify_waiters();
+        // Only a file that is whole so far takes more: behind a torn line it would be damage.
+        if matches!(error, RecordingError::Full { .. })
+            && let Err(error) = reel.append(&rest)
+        {
+            warn!(%session, recording = %recorded, error = with_cause(&error), "Recording's end not written");
+        }
         let recording = Recording {
             bytes: reel.bytes,
             ..self.recording.clone()
         };
-        let (session, recorded) = (&self.recording.session, &self.recording.id);
-        match &self.required_by {
-            Some(_) => {
-                error!(%session, recording = %recorded, error = failure, "Recording lost, ending session");
-            }
-            None => {
-                warn!(%session, recording = %recorded, error = failure, "Recording lost, session goes on without");
-            }
-        }
-        // INVARIANT: the end is set before the switch is pulled, so that nothing is accepted
-        // between the two.
-        self.over(state, recording, Some(failure));
-        if let Some(switch) = &self.required_by {
-            switch.pull(KillReason::RecordingFailed);
-        }
+        self.over(self.state(), recording, Some(failure));
     }
 
     fn over(
@@ -381,6 +397,17 @@ impl Tape {
     fn state(&self) -> MutexGuard<'_, State> {
         // A panic while an event is appended leaves a torn line at worst, which readers take.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reel {
+    fn append(&mut self, bytes: &[u8]) -> Result<(), RecordingError> {
+        self.file
+            .write_all(bytes)
+            .map_err(doing("writing the file"))?;
+        self.digest.update(bytes);
+        self.bytes += bytes.len() as u64;
+        Ok(())
     }
 }
 

@@ -374,11 +374,31 @@ async fn a_running_recording_ends_before_the_disk_is_full() {
     let recorder = set.recorder(RecordingMode::Required);
     let track = recorder.attach(terminal()).await.unwrap();
     set.recordings.reserve(u32::MAX);
-    track.output(b"one more line\r\n").await.unwrap();
+    let mut accepted = 0;
+    while track.output(b"0123456789abcde\n").await.is_ok() {
+        accepted += 16;
+    }
     assert_eq!(
         in_time(set.switch.killed()).await,
         KillReason::RecordingFailed
     );
+    // Whatever was accepted, and so may have been forwarded, stands in the file.
+    let finished = in_time(track.finish("cut")).await.unwrap();
+    let events = set.events(&finished);
+    let recorded: usize = events
+        .iter()
+        .map(|event| match &event.kind {
+            Kind::Output(text) => text.len(),
+            _ => 0,
+        })
+        .sum();
+    assert_eq!(recorded, accepted);
+    let Some(Kind::Marker(last)) = events.last().map(|event| &event.kind) else {
+        panic!("it ends with a word");
+    };
+    assert!(last.contains("nearly full"), "{last}");
+    assert_eq!(finished.recording.sha256, None);
+    assert!(finished.failure.unwrap().contains("nearly full"));
 }
 
 #[tokio::test]

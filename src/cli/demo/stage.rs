@@ -135,7 +135,7 @@ impl Stage {
             ),
             (
                 &self.bob,
-                "doorward checkouts --view waiting\n   \
+                "doorward checkouts --waiting\n   \
                  doorward approve CODE\n   \
                  doorward revoke CODE --message 'that is enough'"
                     .to_owned(),

@@ -151,7 +151,7 @@ impl Story<'_> {
     }
 
     async fn cut(&self, code: &str) -> Done {
-        let work = "while :; do date; done";
+        let work = "while :; do ls -l /etc; done";
         self.tell
             .command("alice", &format!("ssh {} '{work}'", place()));
         let mut ssh = self.ssh_command(work);
