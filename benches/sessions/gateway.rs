@@ -68,7 +68,10 @@ impl Gateway {
         let data = folder.join("gateway");
         let config = folder.join("doorward.toml");
         fs::write(&config, format!("data.dir = {data:?}\n{CONFIGURATION}"))?;
-        let mut child = Command::new(env!("CARGO_BIN_EXE_doorward"))
+        let built = env!("CARGO_BIN_EXE_doorward").into();
+        // Another build, to be compared with this one.
+        let binary = std::env::var_os("DOORWARD_BENCH_BINARY").unwrap_or(built);
+        let mut child = Command::new(binary)
             .arg("serve")
             .arg("--config")
             .arg(&config)
