@@ -67,7 +67,9 @@ impl Gateway {
     pub async fn start(folder: &Path) -> Result<Self> {
         let data = folder.join("gateway");
         let config = folder.join("doorward.toml");
-        fs::write(&config, format!("data.dir = {data:?}\n{CONFIGURATION}"))?;
+        let certs = folder.join("certs");
+        let lines = format!("data.dir = {data:?}\nadmin.certs = {certs:?}\n{CONFIGURATION}");
+        fs::write(&config, lines)?;
         let built = env!("CARGO_BIN_EXE_doorward").into();
         // Another build, to be compared with this one.
         let binary = std::env::var_os("DOORWARD_BENCH_BINARY").unwrap_or(built);
@@ -97,7 +99,7 @@ impl Gateway {
         else {
             return Err(format!("the gateway did not start:\n{}", said.errors).into());
         };
-        let api = Api::new(&data.join("certs/ca.pem"), admin)?;
+        let api = Api::new(&certs.join("ca.pem"), admin)?;
         let body = json!({ "token": token, "user": "root", "password": PASSWORD });
         let answer = api.post("", "/bootstrap", body).await?;
         let root = text(&answer, "token")?;
