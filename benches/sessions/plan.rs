@@ -50,7 +50,7 @@ impl Plan {
             idle_sessions: count("IDLE_SESSIONS", pick(500, 100), 1_000)?,
             idle_for: Duration::from_secs(count("IDLE_SECONDS", pick(10, 5), 120)?),
             kills: count("KILLS", pick(200, 20), 2_000)?,
-            longest_run: Duration::from_secs(pick(30 * 60, 5 * 60)),
+            longest_run: Duration::from_secs(pick(20 * 60, 8 * 60)),
             only: words,
             with_gateway,
             is_quick,
