@@ -44,6 +44,10 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Vault(#[from] VaultError),
+    #[error(
+        "the vault has not got key {0}, under which secrets of this database are sealed; put its key file back"
+    )]
+    OtherVault(String),
     #[error("database.password: what it refers to is not text")]
     Password,
     #[error(transparent)]
@@ -120,7 +124,7 @@ impl App {
         };
         open::folder(&config.data.dir)?;
         let store = open::store(&config).await?;
-        let vault = Vault::open(&config.vault)?;
+        let vault = open::vault(&config, &store).await?;
         let signer = open::signer(&config)?;
         let clock = Clock::system();
         open::floor(&clock, &store).await?;

@@ -16,7 +16,7 @@ use crate::{
         time::Timestamp,
     },
     store::{self, Store, StoreError, node::Node},
-    vault::{self, SigningKey, entropy, keyfile},
+    vault::{self, SigningKey, Vault, entropy, keyfile},
 };
 
 /// How far behind the newest audit event the wall clock may be before it is worth a word.
@@ -40,6 +40,17 @@ pub async fn store(config: &Config) -> Result<Store, StartError> {
         }
     };
     Ok(Store::open(&url).await?)
+}
+
+/// The vault, if it holds every key that this database was sealed with: a database that was
+/// restored without its keys is noticed now, and not by the first who is let in.
+pub async fn vault(config: &Config, store: &Store) -> Result<Vault, StartError> {
+    let vault = Vault::open(&config.vault)?;
+    let missing = store::secret::kek_ids(store).await?;
+    match missing.into_iter().find(|key| !vault.has_key(key)) {
+        Some(key) => Err(StartError::OtherVault(key)),
+        None => Ok(vault),
+    }
 }
 
 /// The key that signs the audit chain.

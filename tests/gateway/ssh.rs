@@ -257,7 +257,7 @@ async fn files_move_both_ways_by_sftp_and_both_kinds_of_scp() {
     let (scene, _) = scene().await;
     let folder = scene.sshd.dir.path();
     let path = |name: &str| folder.join(name).display().to_string();
-    let data: Vec<u8> = (0..8_000_000_u32).map(|at| (at * 7 >> 3) as u8).collect();
+    let data: Vec<u8> = (0..8_000_000_u32).map(|at| ((at * 7) >> 3) as u8).collect();
     std::fs::write(path("original"), &data).unwrap();
     let batch = format!(
         "put {} {}\nget {} {}\n",

@@ -90,6 +90,7 @@ impl House {
                 switchboard,
                 recordings: Recordings::open(&recordings, clock.clone()),
                 node: NodeId::new(clock.now(), entropy()),
+                metrics: Default::default(),
             },
             clerk,
         );
