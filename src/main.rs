@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-// Gives memory back when sessions close, which the C library's does not, and is a tenth
-// cheaper where much data flows: docs/performance.md has the figures.
+// Smaller than the C library's with many idle sessions; docs/performance.md says what was
+// measured, and that it does not give back enough yet.
 #[global_allocator]
 static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
