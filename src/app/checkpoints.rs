@@ -63,7 +63,7 @@ impl Checkpoints {
             audit::checkpoint(&mut tx, self.signer.key_pair(), self.clock.now()).await?;
         tx.commit().await?;
         if let Some(checkpoint) = checkpoint
-            && let Err(error) = audit::keep_witness(&self.witness, &checkpoint)
+            && let Err(error) = audit::renew_witness(&self.store, &self.witness, &checkpoint).await
         {
             warn!(file = %self.witness.display(), %error, "Audit checkpoint not kept beside the database");
         }

@@ -40,8 +40,10 @@ impl Lifecycle {
         command: &Command,
         refusal: Refusal,
     ) -> LifecycleError {
-        // Time that is not over yet and an auto check-in that does not apply are no news.
-        if refusal != Refusal::NothingDue {
+        // Time that is not over yet and an auto check-in that does not apply are no news, and
+        // a window that waits for its exclusive account is asked about every second.
+        let is_news = refusal != Refusal::NothingDue && !matches!(command, Command::Tick);
+        if is_news {
             let actor = command.by().map_or(Actor::Gateway, Actor::from);
             let kind = format!("checkout.{}", command.verb());
             let event = AuditEvent::refused(self.0.clock.now(), &kind, actor, &refusal)
