@@ -27,6 +27,8 @@ pub struct Channel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Left {
     Orderly,
+    /// Cut, and its client was told why.
+    Told,
     /// Cut, and its client cannot be told here because it does not read.
     Untold,
 }
@@ -40,7 +42,7 @@ impl Channel {
             () = self.relay() => return Left::Orderly,
         };
         match self.person.last_words(&reason.to_string()).await {
-            true => Left::Orderly,
+            true => Left::Told,
             false => Left::Untold,
         }
     }

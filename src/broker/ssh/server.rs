@@ -531,6 +531,7 @@ struct Channels(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     open: Mutex<HashMap<ChannelId, Arc<Inbox<Ask>>>>,
+    told: AtomicBool,
     untold: AtomicBool,
     left: tokio::sync::Notify,
 }
@@ -551,21 +552,25 @@ impl Channels {
     }
 
     fn leave(&self, id: ChannelId, left: Left) {
-        self.open().remove(&id);
-        if left == Left::Untold {
-            self.0.untold.store(true, Ordering::Release);
+        // First how it was left: whoever sees no channel open any more looks at that.
+        match left {
+            Left::Orderly => {}
+            Left::Told => self.0.told.store(true, Ordering::Release),
+            Left::Untold => self.0.untold.store(true, Ordering::Release),
         }
+        self.open().remove(&id);
         self.0.left.notify_one();
     }
 
     /// After a cut: waits until the client had its chance to read why and to leave by
-    /// itself, unless that is known to be in vain.
+    /// itself. One that was told on no channel, or not on each, has none to wait for.
     async fn told_or_untold(&self) {
         let told = async {
             while !self.open().is_empty() {
                 self.0.left.notified().await;
             }
-            if !self.0.untold.load(Ordering::Acquire) {
+            let told = self.0.told.load(Ordering::Acquire);
+            if told && !self.0.untold.load(Ordering::Acquire) {
                 std::future::pending().await
             }
         };
