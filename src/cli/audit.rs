@@ -6,17 +6,19 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use serde_json::Value;
 
 use super::{
     checkout::CheckoutRef,
     client::{Client, Query},
-    exit::{Done, Exit, Failure},
+    evidence,
+    exit::{Done, Failure},
     history, json,
     moment::Moment,
+    operate::{self, Operate},
     page::note_more,
     recording,
-    screen::{Screen, one_line},
+    screen::Screen,
+    serve::At,
     table::Table,
 };
 use crate::model::name::{TargetName, UserName};
@@ -31,7 +33,9 @@ pub enum Audit {
     /// Write the whole chain as JSON lines
     Export(Export),
     /// Check an exported chain, without a gateway
-    VerifyFile(VerifyFile),
+    VerifyFile(evidence::VerifyFile),
+    /// Print the gateway's public key, for verify-file
+    Key(Operate),
 }
 
 #[derive(Args)]
@@ -72,7 +76,7 @@ pub struct List {
 pub struct Verify {
     /// Read the database of this configuration instead of asking a gateway
     #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    config: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -82,21 +86,32 @@ pub struct Export {
     output: Option<PathBuf>,
 }
 
-#[derive(Args)]
-pub struct VerifyFile {
-    /// The export; `-` is standard input
-    pub file: PathBuf,
-    /// The gateway's public key (PEM), to check the signatures as well
-    #[arg(long, value_name = "FILE")]
-    pub key: Option<PathBuf>,
-}
-
 pub async fn run(command: Audit, client: &Client, screen: &Screen) -> Done {
     match command {
         Audit::List(args) => list(args, client, screen).await,
         Audit::Verify(_) => verify(client, screen).await,
         Audit::Export(args) => export(args, client, screen).await,
-        Audit::VerifyFile(_) => Err(Failure::fault("this is not built in yet")),
+        here @ (Audit::VerifyFile(_) | Audit::Key(_)) => run_here(here, screen).await,
+    }
+}
+
+impl Audit {
+    /// Whether it reads files of this machine and asks no gateway.
+    pub fn is_here(&self) -> bool {
+        match self {
+            Self::Verify(args) => args.config.is_some(),
+            Self::VerifyFile(_) | Self::Key(_) => true,
+            Self::List(_) | Self::Export(_) => false,
+        }
+    }
+}
+
+pub async fn run_here(command: Audit, screen: &Screen) -> Done {
+    match command {
+        Audit::Verify(args) => operate::verify(At::file(args.config), screen).await,
+        Audit::VerifyFile(args) => evidence::verify_file(&args, screen),
+        Audit::Key(at) => evidence::show_key(&at, screen).await,
+        Audit::List(_) | Audit::Export(_) => Err(Failure::fault("this asks a gateway")),
     }
 }
 
@@ -141,18 +156,17 @@ async fn list(args: List, client: &Client, screen: &Screen) -> Done {
 
 async fn verify(client: &Client, screen: &Screen) -> Done {
     let answer = client.get(&["audit", "verify"], &Query::new()).await?;
-    let value = &answer.value;
+    let message = json::text(&answer.value, "message");
     if screen.json() {
         screen.raw(&answer.text)?;
     }
-    if json::flag(value, "intact") {
-        return if screen.json() {
-            Ok(())
-        } else {
-            screen.say(one_line(&intact(value)))
-        };
+    if !json::flag(&answer.value, "intact") {
+        return Err(evidence::broken(&message));
     }
-    Err(broken(value))
+    if screen.json() {
+        return Ok(());
+    }
+    screen.say(evidence::sentence(&message))
 }
 
 async fn export(args: Export, client: &Client, screen: &Screen) -> Done {
@@ -167,24 +181,4 @@ async fn export(args: Export, client: &Client, screen: &Screen) -> Done {
         }
     };
     Ok(())
-}
-
-fn intact(verdict: &Value) -> String {
-    format!(
-        "The chain is intact: {} events, {} checkpoints, signed up to event {}.",
-        json::number(verdict, "events"),
-        json::number(verdict, "checkpoints"),
-        json::number(verdict, "signed_to"),
-    )
-}
-
-fn broken(verdict: &Value) -> Failure {
-    let why = json::text(verdict, "message");
-    let why = if why.is_empty() {
-        json::shown(verdict)
-    } else {
-        why
-    };
-    Failure::new(Exit::Broken, format!("the chain is broken: {why}"))
-        .next("keep the database as it is and compare it with an earlier export")
 }

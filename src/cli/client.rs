@@ -373,19 +373,22 @@ fn exit_of(status: StatusCode, code: &str) -> Exit {
 
 /// Why the certificate was not taken, if that is what went wrong.
 fn distrust(error: &reqwest::Error) -> Option<String> {
-    let mut next = error.source();
-    while let Some(error) = next {
-        let inner = error
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref)
-            .and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        match inner.or_else(|| error.downcast_ref::<rustls::Error>()) {
-            Some(rustls::Error::InvalidCertificate(why)) => return Some(plain(why)),
-            Some(rustls::Error::General(why)) => return Some(why.clone()),
-            _ => next = error.source(),
-        }
+    match tls_error(error.source()?)? {
+        rustls::Error::InvalidCertificate(why) => Some(plain(why)),
+        _ => None,
     }
-    None
+}
+
+/// What rustls said, however deep: an I/O error hides what is in it from `source`.
+fn tls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    if let Some(found) = error.downcast_ref() {
+        return Some(found);
+    }
+    let hidden = error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref)
+        .and_then(|hidden| tls_error(hidden));
+    hidden.or_else(|| tls_error(error.source()?))
 }
 
 fn plain(error: &rustls::CertificateError) -> String {
@@ -468,6 +471,17 @@ mod tests {
             let status = StatusCode::from_u16(status).unwrap();
             assert_eq!(exit_of(status, code), exit, "{status} {code}");
         }
+    }
+
+    #[test]
+    fn a_certificate_that_is_not_taken_is_found_however_deep() {
+        let refused = rustls::Error::from(rustls::CertificateError::UnknownIssuer);
+        let deep = io::Error::other(io::Error::other(refused));
+        assert!(matches!(
+            tls_error(&deep),
+            Some(rustls::Error::InvalidCertificate(_))
+        ));
+        assert!(tls_error(&io::Error::other("reset")).is_none());
     }
 
     #[test]

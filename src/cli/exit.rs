@@ -6,7 +6,7 @@ use std::{fmt, process::ExitCode};
 
 use serde_json::{Value, json};
 
-use super::screen::one_line;
+use super::screen::{indented, one_line};
 
 /// The exit codes, for ever. `docs/cli.md` explains each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,8 +110,10 @@ impl Failure {
 
 impl fmt::Display for Said {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&one_line(&self.sentence))?;
+        f.write_str(&indented(&self.sentence, 2))?;
         match &self.next {
+            // Several things that are wrong at once stand on lines of their own.
+            Some(next) if self.sentence.contains('\n') => write!(f, "\n  {}", one_line(next)),
             Some(next) => write!(f, ": {}", one_line(next)),
             None => Ok(()),
         }
@@ -187,8 +189,14 @@ mod tests {
 
     #[test]
     fn an_error_from_elsewhere_cannot_move_the_cursor() {
-        let failure = Failure::fault("bad\u{1b}[2J\nname\u{202e}");
+        let failure = Failure::fault("bad\u{1b}[2J name\u{202e}");
         assert_eq!(said(failure).to_string(), "bad[2J name");
+    }
+
+    #[test]
+    fn several_errors_stand_on_lines_of_their_own() {
+        let failure = Failure::usage("one\ntwo").next("mend them");
+        assert_eq!(said(failure).to_string(), "one\n  two\n  mend them");
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod checkout;
 mod client;
 mod demo;
 mod events;
+mod evidence;
 mod exit;
 mod group;
 mod hints;
@@ -58,7 +59,6 @@ use self::{
 #[command(
     name = "doorward",
     version,
-    propagate_version = true,
     arg_required_else_help = true,
     max_term_width = 100,
     after_help = "Exit codes: 0 done, 1 fault, 2 usage, 3 not signed in, 4 not found, 5 refused, \

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use super::{
+    evidence,
     exit::{Done, Exit, Failure},
     screen::Screen,
     serve::{At, chain},
@@ -39,7 +40,7 @@ pub enum VaultVerb {
 #[derive(Args)]
 pub struct Operate {
     #[command(flatten)]
-    at: At,
+    pub at: At,
 }
 
 /// How many secrets are sealed anew in one transaction.
@@ -76,15 +77,20 @@ fn came_from(origin: &Origin) -> String {
 pub async fn migrate(Operate { at }: Operate, screen: &Screen) -> Done {
     // Opening brings it up to date, as every start does.
     open(&at.load()?.config).await?.close().await;
+    if screen.json() {
+        return screen.raw("{}");
+    }
     screen.say("The database is up to date.")
 }
 
 pub async fn vault(verb: VaultVerb, screen: &Screen) -> Done {
     let VaultVerb::Rekey(Operate { at }) = verb;
     let config = at.load()?.config;
-    let store = open(&config).await?;
+    let store = existing(&config).await?;
     let vault = Vault::open(&config.vault).map_err(fault)?;
+    knows_every_key(&vault, &store).await?;
     let key = vault.add_key().map_err(fault)?;
+    screen.note(format!("New key {key}; sealing every secret under it."));
     let mut count = rewrap_all(&store, &vault, &key).await?;
     // A gateway that runs may have sealed one under the old key just before.
     tokio::time::sleep(STRAGGLERS).await;
@@ -97,10 +103,26 @@ pub async fn vault(verb: VaultVerb, screen: &Screen) -> Done {
     let retired = vault.retire_keys(&in_use).map_err(fault)?;
     note(&store, &key, count, &retired).await.map_err(fault)?;
     store.close().await;
+    if screen.json() {
+        let done = serde_json::json!({ "key": key, "rewrapped": count, "retired": retired });
+        return screen.raw(&done.to_string());
+    }
     screen.say(format!(
-        "{count} secrets are sealed under the new key {key}; {} old keys are gone.",
+        "{count} sealed under the new key {key}, {} forgotten. Copy the key file again.",
         retired.len()
     ))
+}
+
+/// A key file that does not belong to this database must not get a new key.
+async fn knows_every_key(vault: &Vault, store: &Store) -> Result<(), Failure> {
+    let in_use = store::secret::kek_ids(store).await.map_err(fault)?;
+    match in_use.iter().find(|key| !vault.has_key(key)) {
+        None => Ok(()),
+        Some(key) => Err(Failure::fault(format!(
+            "the vault has no key {key}, under which secrets of this database are sealed"
+        ))
+        .next("restore the key file that belongs to this database")),
+    }
 }
 
 async fn rewrap_all(store: &Store, vault: &Vault, key: &str) -> Result<usize, Failure> {
@@ -165,7 +187,7 @@ async fn note(
 /// Verifies the chain in the database itself, against the gateway's own key.
 pub async fn verify(at: At, screen: &Screen) -> Done {
     let config = at.load()?.config;
-    let store = open(&config).await?;
+    let store = existing(&config).await?;
     let signer = app::signer(&config).map_err(fault)?;
     let witness = audit::read_witness(&app::witness(&config)).map_err(fault)?;
     let key = PublicKey::of(signer.key_pair());
@@ -173,10 +195,26 @@ pub async fn verify(at: At, screen: &Screen) -> Done {
         .await
         .map_err(fault)?;
     store.close().await;
-    if verdict.is_whole() {
-        screen.say(verdict.to_string())
-    } else {
-        Err(Failure::new(Exit::Broken, verdict.to_string()))
+    evidence::say(&verdict, screen)
+}
+
+/// The key that the chain's checkpoints are signed with.
+pub async fn public_key(at: &At) -> Result<PublicKey, Failure> {
+    let config = at.load()?.config;
+    existing(&config).await?.close().await;
+    let signer = app::signer(&config).map_err(fault)?;
+    Ok(PublicKey::of(signer.key_pair()))
+}
+
+/// A database that is there: looking at one must not make one.
+async fn existing(config: &Config) -> Result<Store, Failure> {
+    match config.database.url.file() {
+        Some(file) if !file.exists() => {
+            let sentence = format!("there is no database {}", file.display());
+            Err(Failure::new(Exit::NotFound, sentence)
+                .next("name the gateway's configuration with --config"))
+        }
+        _ => open(config).await,
     }
 }
 

@@ -34,13 +34,25 @@ pub struct At {
 }
 
 impl At {
+    /// The configuration in this file, or in the usual one.
+    pub fn file(config: Option<PathBuf>) -> Self {
+        Self {
+            config,
+            set: Vec::new(),
+        }
+    }
+
     pub fn load(&self) -> Result<Effective, Failure> {
         self.try_load()
-            .map_err(|error| Failure::usage(chain(&error)).next("doorward config check"))
+            .map_err(|error| Failure::usage(chain(&error)))
     }
 
     fn try_load(&self) -> Result<Effective, ConfigError> {
-        let mut load = Load::new().env(std::env::vars());
+        // What is not text is no key of ours.
+        let variables = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        let mut load = Load::new().env(variables);
         if let Some(file) = &self.config {
             load = load.file(file);
         }

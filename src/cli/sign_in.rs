@@ -204,9 +204,9 @@ async fn compare(server: &Server, wanted: &Fingerprint) -> Result<Trust, Failure
     }
     Err(Failure::new(
         Exit::Unreachable,
-        format!("{server} has another fingerprint: {}", look.fingerprint),
+        format!("{server} has another fingerprint ({})", look.fingerprint),
     )
-    .next("compare it with what the gateway printed at its start"))
+    .next("do not go on unless you know why"))
 }
 
 /// Shows who the gateway says it is, and asks a person.
@@ -220,7 +220,7 @@ async fn believe(server: &Server) -> Result<Trust, Failure> {
         return Err(Failure::new(
             Exit::Unreachable,
             format!(
-                "{server} is not known yet, its {what} has the fingerprint {}",
+                "{server} is not known yet (the SHA-256 fingerprint of its {what} is {})",
                 look.fingerprint
             ),
         )
@@ -231,7 +231,10 @@ async fn believe(server: &Server) -> Result<Trust, Failure> {
         one_line(&look.subject),
         look.fingerprint
     ));
-    ask::confirm("Is that what the gateway printed at its start?")?;
+    super::screen::warn(
+        "On the gateway `openssl x509 -noout -sha256 -fingerprint -in certs/ca.pem` shows it.",
+    );
+    ask::confirm("Is it the same?")?;
     Ok(look.trust)
 }
 

@@ -147,13 +147,7 @@ impl Verb {
             Self::Config(verb) => operate::config(verb, screen).await,
             Self::Migrate(args) => operate::migrate(args, screen).await,
             Self::Vault(verb) => operate::vault(verb, screen).await,
-            Self::Audit(audit::Audit::Verify(audit::Verify { config: Some(file) })) => {
-                let at = serve::At {
-                    config: Some(file),
-                    set: Vec::new(),
-                };
-                operate::verify(at, screen).await
-            }
+            Self::Audit(command) if command.is_here() => audit::run_here(command, screen).await,
             Self::Demo(args) => demo::run(args).await,
             Self::Completions { shell } => completions(shell, screen),
             Self::Login(args) => sign_in::login(args, &mut Profiles::read(profile)?, screen).await,
