@@ -126,7 +126,9 @@ async fn answered(
             code = refused.code,
             "Refused"
         );
-        if !refused.audited && is_news(spec, status) {
+        // A stranger fills the audit log no faster than strangers may knock.
+        let heard = || caller.is_some() || api.limits().unproven(peer.0).is_ok();
+        if !refused.audited && is_news(spec, status) && heard() {
             api.note(event(api, spec, peer, caller, refused)).await;
         }
     }

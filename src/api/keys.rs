@@ -3,10 +3,11 @@
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{diff::FieldChange, error::Problem};
+use super::{Api, diff::FieldChange, error::Problem};
 use crate::{
     identity::ssh_key::SshPublicKey,
-    model::{text::Text, time::Timestamp, user::SshKey},
+    model::{ids::UserId, text::Text, time::Timestamp, user::SshKey},
+    store,
 };
 
 #[derive(Deserialize, ToSchema)]
@@ -36,6 +37,16 @@ impl NewKey {
             added_at: now,
         })
     }
+}
+
+/// Whether a user may have one more key.
+pub async fn room(api: &Api, user: &UserId) -> Result<(), Problem> {
+    const MOST: usize = 50;
+    if store::ssh_key::of_user(api.store(), user).await?.len() < MOST {
+        return Ok(());
+    }
+    let detail = format!("a user has {MOST} SSH keys at most");
+    Err(Problem::conflict("too-many", detail).hint("remove those that are not used"))
 }
 
 /// What the audit says of a key.

@@ -12,7 +12,7 @@ use super::{
     auth::{Caller, Peer},
     body::{At, Body},
     error::Problem,
-    keys::{NewKey, key_of},
+    keys::{self, NewKey, key_of},
     page::List,
     secret_text::SecretText,
     users,
@@ -32,6 +32,9 @@ use crate::{
 
 /// The longest an API token may live.
 const LONGEST: Span = Span::hours(24 * 366);
+
+/// Living tokens of one user, sign-ins among them.
+const MOST_TOKENS: usize = 200;
 
 #[derive(Serialize, ToSchema)]
 pub struct Me {
@@ -127,6 +130,7 @@ pub async fn add_key(
 ) -> Result<(StatusCode, Json<SshKey>), Problem> {
     let by = &caller.principal;
     let key = body.read(api.now())?;
+    keys::room(&api, &by.user).await?;
     let mut tx = api.store().begin().await?;
     store::ssh_key::insert(&mut tx, &by.user, &key).await?;
     let event = api.changed(by, "user", "add-key", by.name.as_str(), &key_of(&key));
@@ -170,6 +174,15 @@ pub async fn add_token(
         ));
     }
     let by = &caller.principal;
+    let held = store::token::of_user(api.store(), &by.user).await?;
+    let living = held
+        .iter()
+        .filter(|token| token.expires_at > api.now())
+        .count();
+    if living >= MOST_TOKENS {
+        let detail = format!("you have {MOST_TOKENS} tokens already, which is the most");
+        return Err(Problem::conflict("too-many", detail).hint("take back those you do not need"));
+    }
     let issued = api
         .identity()
         .issue(by, body.label, body.scopes, body.expires_in)

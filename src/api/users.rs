@@ -13,7 +13,7 @@ use super::{
     body::{At, Body},
     diff::FieldChange,
     error::Problem,
-    keys::{NewKey, key_of},
+    keys::{self, NewKey, key_of},
     page::List,
     query::Params,
     secret_text::SecretText,
@@ -160,7 +160,8 @@ pub async fn patch(
         after.disabled = disabled;
     }
     if body.person.is_some() {
-        after.person = person(&api, body.person.as_ref(), &before.id).await?;
+        let person = person(&api, body.person.as_ref(), &before.id).await?;
+        after = rehomed(after, person, &caller.principal)?;
     }
     save(&api, &caller.principal, &before, &after).await?;
     Ok(Json(after))
@@ -250,6 +251,7 @@ pub async fn add_key(
     let by = &caller.principal;
     let key = body.read(api.now())?;
     let before = store::user::by_name(api.store(), &name).await?;
+    keys::room(&api, &before.id).await?;
     let mut tx = api.store().begin().await?;
     store::user::update(&mut tx, &before, &vouched(&before, by)).await?;
     store::ssh_key::insert(&mut tx, &before.id, &key).await?;
@@ -344,6 +346,25 @@ pub(super) fn vouched(user: &User, by: &Principal) -> User {
         user.vouched_by = Some(by.person.clone());
     }
     user
+}
+
+/// The same user as another human being's.
+///
+/// INVARIANT: nobody moves a user of their own person away from them, and whoever moves
+/// another's vouches for them: a second account must not become an independent approver.
+pub(super) fn rehomed(user: User, person: PersonId, by: &Principal) -> Result<User, Problem> {
+    if user.person == person {
+        return Ok(user);
+    }
+    if user.person == by.person {
+        return Err(Problem::invalid(
+            "person",
+            "this user is yours: only another admin can say that it is somebody else's",
+        ));
+    }
+    let mut user = vouched(&user, by);
+    user.person = person;
+    Ok(user)
 }
 
 /// The human being a user belongs to: that of another user, or one of their own.

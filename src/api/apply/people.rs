@@ -96,10 +96,14 @@ impl Run<'_> {
         if let Some(disabled) = entry.disabled {
             user.disabled = disabled;
         }
-        if let Some(name) = &entry.person {
-            user.person = self.person(name)?;
+        match &entry.person {
+            None => Ok(user),
+            Some(name) if before.is_none() => Ok(User {
+                person: self.person(name)?,
+                ..user
+            }),
+            Some(name) => users::rehomed(user, self.person(name)?, self.by),
         }
-        Ok(user)
     }
 
     fn person(&self, name: &UserName) -> Result<PersonId, Problem> {

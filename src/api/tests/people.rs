@@ -364,3 +364,37 @@ async fn every_answer_is_inert() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_second_account_does_not_become_another_human_being() {
+    let house = House::new().await;
+    let (_, admin) = house.somebody("root", &[Role::Admin]).await;
+    let (alice, of_alice) = house
+        .somebody("alice", &[Role::Admin, Role::Requester])
+        .await;
+    house.user("bob", &[Role::Approver]).await;
+    let second = json!({"name": "alice2", "roles": ["approver"], "person": "alice"});
+    house.post("/users", &admin, second).await.is(201);
+    let change = |name: &str| (format!("/users/{name}"), json!({"person": "bob"}));
+    for name in ["alice2", "alice"] {
+        let (path, body) = change(name);
+        let answer = house
+            .send(Method::PATCH, &path, Some(&of_alice), Some(body))
+            .await;
+        answer.refused(422, "invalid");
+        let users = json!({"users": [{"name": name, "person": "bob"}]});
+        let apply = house.post("/apply", &of_alice, json!({"document": users}));
+        apply.await.refused(422, "invalid");
+    }
+    // Somebody else can, and vouches for it.
+    let (path, body) = change("alice2");
+    let moved = house
+        .send(Method::PATCH, &path, Some(&admin), Some(body))
+        .await
+        .is(200);
+    assert_ne!(moved.json["person"], alice.person.as_str());
+    let root = store::user::by_name(&house.store, &"root".parse().unwrap())
+        .await
+        .unwrap();
+    assert_eq!(moved.json["vouched_by"], root.person.as_str());
+}
