@@ -3,9 +3,10 @@
 
 use super::{
     Listing, Order, Page, Result, Source, StoreError, Tx,
-    list::{Select, sorts},
+    list::sorts,
     meta::pass_gate,
     policy,
+    select::Select,
     sql::{Row, sql},
 };
 use crate::model::{

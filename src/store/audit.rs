@@ -2,7 +2,7 @@
 
 use super::{
     Result, Source, Tx,
-    list::Select,
+    select::Select,
     sql::{Row, hex, sql},
 };
 use crate::model::{

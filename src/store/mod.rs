@@ -16,6 +16,7 @@ pub mod place;
 pub mod policy;
 pub mod recording;
 pub mod secret;
+mod select;
 pub mod session;
 mod sql;
 pub mod ssh_key;

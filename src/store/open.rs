@@ -206,6 +206,34 @@ fn without_password(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::sql::{Source, sql};
+
+    #[tokio::test]
+    async fn every_connection_to_a_file_waits_for_the_disk_and_holds_foreign_keys() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}/doorward.db", folder.path().display());
+        let store = Store::open(&url).await.unwrap();
+        let mut held = Vec::new();
+        for _ in 0..SQLITE_CONNECTIONS {
+            let mut connection = store.pool.acquire().await.unwrap();
+            for (setting, value) in [
+                ("synchronous", 2),
+                ("foreign_keys", 1),
+                ("busy_timeout", 5_000),
+            ] {
+                let query = sqlx::AssertSqlSafe(format!("pragma {setting}"));
+                let row = connection.fetch_one(query).await.unwrap();
+                assert_eq!(sqlx::Row::get::<i64, _>(&row, 0), value, "{setting}");
+            }
+            held.push(connection);
+        }
+        drop(held);
+        let mode = (&store)
+            .one(sql("testing", "pragma journal_mode"))
+            .await
+            .unwrap();
+        assert_eq!(mode.text("journal_mode").unwrap(), "wal");
+    }
 
     #[test]
     fn a_message_never_holds_the_password() {

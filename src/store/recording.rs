@@ -2,7 +2,8 @@
 
 use super::{
     Listing, Order, Page, Result, Source, StoreError, Tx,
-    list::{Select, sorts},
+    list::sorts,
+    select::Select,
     sql::{Row, sql},
 };
 use crate::model::{

@@ -2,9 +2,10 @@
 
 use super::{
     Listing, Order, Page, Result, Source, StoreError, Tx,
-    list::{Select, sorts},
+    list::sorts,
     meta::pass_gate,
     policy,
+    select::Select,
     sql::{Row, Sql, sql},
 };
 use crate::model::{

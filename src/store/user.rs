@@ -3,8 +3,9 @@
 
 use super::{
     Listing, Order, Page, Result, Source, StoreError, Tx,
-    list::{Select, sorts},
+    list::sorts,
     meta::pass_gate,
+    select::Select,
     sql::{Row, Sql, sql},
 };
 use crate::model::{

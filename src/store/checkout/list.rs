@@ -1,10 +1,7 @@
 //! The list of check-outs: what people filter it by, and sort it by.
 
 use super::{
-    super::{
-        Listing, Order, Page, Result, Source,
-        list::{Select, sorts},
-    },
+    super::{Listing, Order, Page, Result, Source, list::sorts, select::Select},
     row::{COLUMNS, checkout},
 };
 use crate::model::{
