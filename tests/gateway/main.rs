@@ -9,6 +9,7 @@
 mod api;
 mod cli;
 mod faults;
+mod hostile;
 mod life;
 mod ssh;
 mod sshd;
