@@ -126,8 +126,10 @@ async fn answered(
             code = refused.code,
             "Refused"
         );
-        // A stranger fills the audit log no faster than strangers may knock.
-        let heard = || caller.is_some() || api.limits().unproven(peer.0).is_ok();
+        // A stranger fills the audit log no faster than strangers may knock. Elsewhere than
+        // on the open routes the turn was taken on the way in.
+        let open = matches!(spec.class, Class::Open { .. });
+        let heard = || !open || api.limits().unproven(peer.0).is_ok();
         if !refused.audited && is_news(spec, status) && heard() {
             api.note(event(api, spec, peer, caller, refused)).await;
         }

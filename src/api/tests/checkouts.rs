@@ -330,7 +330,11 @@ async fn a_spreadsheet_gets_text_and_no_formula() {
     );
     assert!(lines[0].starts_with("\"code\",\"status\""));
     // Both may have been asked for within one millisecond, so either may come first.
-    assert!(by_query.text.contains("\"'=cmd|' /C calc'!A0\""), "{}", by_query.text);
+    assert!(
+        by_query.text.contains("\"'=cmd|' /C calc'!A0\""),
+        "{}",
+        by_query.text
+    );
 }
 
 #[tokio::test]

@@ -55,6 +55,7 @@ impl Channel {
         };
         match way {
             Some(Way::Open(bridge)) => self.cross(&bridge).await,
+            Some(Way::Hall(hall)) => self.refuse(&hall.told()).await,
             Some(Way::Closed(told)) => self.refuse(&told).await,
             None => {}
         }

@@ -34,7 +34,26 @@ const LOOKS: u32 = 20;
 #[derive(Clone)]
 pub enum Way {
     Open(Arc<Bridge>),
+    Hall(Arc<Hall>),
     Closed(Told),
+}
+
+/// Where somebody stands who has signed in and named no target.
+pub struct Hall {
+    pub visitor: Visitor,
+}
+
+impl Hall {
+    /// What there is for them here.
+    pub fn told(&self) -> Told {
+        Told {
+            sentence: format!(
+                "Name the target you want to reach, for example {}+db1",
+                self.visitor.login.user
+            ),
+            status: NO_PERMISSION,
+        }
+    }
 }
 
 /// An admitted session and the target's leg of it.
@@ -63,6 +82,12 @@ pub async fn open(
     person: server::Handle,
 ) {
     let switch = visitor.switch.clone();
+    if visitor.login.place.is_none() {
+        let hall = Arc::new(Hall { visitor });
+        let sentence = hall.told().sentence;
+        way.send_replace(Some(Way::Hall(hall)));
+        return part(FAREWELL, sentence, &person).await;
+    }
     let (stay, sentence) = match enter(&gate, visitor, alive).await {
         Ok(bridge) => {
             let bridge = Arc::new(bridge);
@@ -83,8 +108,12 @@ pub async fn open(
             (FAREWELL, sentence)
         }
     };
-    // Mostly the client leaves by itself, told on its channel. One that would keep the
-    // connection for later is told that there is nothing behind it.
+    part(stay, sentence, &person).await;
+}
+
+/// Mostly the client leaves by itself, told on its channel. One that would keep the
+/// connection for later is told that there is nothing behind it.
+async fn part(stay: Duration, sentence: String, person: &server::Handle) {
     tokio::time::sleep(stay).await;
     let parting = person.disconnect(Disconnect::ByApplication, sentence, String::new());
     if parting.await.is_err() {
@@ -93,15 +122,10 @@ pub async fn open(
 }
 
 async fn enter(gate: &Gate, visitor: Visitor, alive: Alive) -> Result<Bridge, Told> {
-    let Some(place) = visitor.login.place else {
-        return Err(Told {
-            sentence: format!(
-                "Name the target you want to reach, for example {}+db1",
-                visitor.login.user
-            ),
-            status: NO_PERMISSION,
-        });
-    };
+    let place = visitor
+        .login
+        .place
+        .expect("who names no target stands in the hall");
     let claim = Claim {
         protocol: Protocol::Ssh,
         target: place.target.to_string(),

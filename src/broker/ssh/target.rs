@@ -11,8 +11,8 @@ use std::{
 };
 
 use russh::{
-    ChannelId, ChannelWriteHalf, MethodKind, Sig,
-    client::{self, AuthResult, Handle, Session as Wire},
+    Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf, MethodKind, Sig,
+    client::{self, AuthResult, ChannelOpenHandle, Handle, Session as Wire},
     keys::{HashAlg, PublicKey, PublicKeyOrCertificate},
 };
 use tokio::time::timeout;
@@ -351,6 +351,81 @@ impl client::Handler for FromTarget {
         self.tell(channel, tell)
     }
 
+    async fn server_channel_open_forwarded_tcpip(
+        &mut self,
+        _: Channel<client::Msg>,
+        _: &str,
+        _: u32,
+        _: &str,
+        _: u32,
+        asked: ChannelOpenHandle,
+        _: &mut Wire,
+    ) -> Result<(), russh::Error> {
+        refuse("forwarded-tcpip", asked).await
+    }
+
+    async fn server_channel_open_forwarded_streamlocal(
+        &mut self,
+        _: Channel<client::Msg>,
+        _: &str,
+        asked: ChannelOpenHandle,
+        _: &mut Wire,
+    ) -> Result<(), russh::Error> {
+        refuse("forwarded-streamlocal", asked).await
+    }
+
+    async fn server_channel_open_agent_forward(
+        &mut self,
+        _: Channel<client::Msg>,
+        asked: ChannelOpenHandle,
+        _: &mut Wire,
+    ) -> Result<(), russh::Error> {
+        refuse("agent", asked).await
+    }
+
+    async fn server_channel_open_x11(
+        &mut self,
+        _: Channel<client::Msg>,
+        _: &str,
+        _: u32,
+        asked: ChannelOpenHandle,
+        _: &mut Wire,
+    ) -> Result<(), russh::Error> {
+        refuse("x11", asked).await
+    }
+
+    async fn server_channel_open_session(
+        &mut self,
+        _: Channel<client::Msg>,
+        asked: ChannelOpenHandle,
+        _: &mut Wire,
+    ) -> Result<(), russh::Error> {
+        refuse("session", asked).await
+    }
+
+    async fn server_channel_open_direct_tcpip(
+        &mut self,
+        _: Channel<client::Msg>,
+        _: &str,
+        _: u32,
+        _: &str,
+        _: u32,
+        asked: ChannelOpenHandle,
+        _: &mut Wire,
+    ) -> Result<(), russh::Error> {
+        refuse("direct-tcpip", asked).await
+    }
+
+    async fn server_channel_open_direct_streamlocal(
+        &mut self,
+        _: Channel<client::Msg>,
+        _: &str,
+        asked: ChannelOpenHandle,
+        _: &mut Wire,
+    ) -> Result<(), russh::Error> {
+        refuse("direct-streamlocal", asked).await
+    }
+
     async fn disconnected(
         &mut self,
         reason: client::DisconnectReason<russh::Error>,
@@ -363,6 +438,14 @@ impl client::Handler for FromTarget {
         }
         Ok(())
     }
+}
+
+/// A target is gone to, it does not come: russh would let it in, so each kind is refused.
+async fn refuse(kind: &str, asked: ChannelOpenHandle) -> Result<(), russh::Error> {
+    debug!(kind, "A target's own channel is refused");
+    let why = ChannelOpenFailure::AdministrativelyProhibited;
+    asked.reject(why).await;
+    Ok(())
 }
 
 /// Which of the two ways of giving a password a target takes; it is given by one of them.
