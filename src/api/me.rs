@@ -26,6 +26,7 @@ use crate::{
         text::Text,
         time::{Span, Timestamp},
         user::{SshKey, Token, User},
+        ways_in::WaysIn,
     },
     store,
 };
@@ -44,6 +45,8 @@ pub struct Me {
     scopes: Scopes,
     /// When it ends.
     expires_at: Timestamp,
+    /// Where the gateway is found.
+    gateway: WaysIn,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -78,6 +81,7 @@ pub async fn show(State(api): State<Api>, caller: Caller) -> Result<Json<Me>, Pr
         user,
         scopes: caller.principal.scopes,
         expires_at: caller.expires_at,
+        gateway: api.ways_in().clone(),
     }))
 }
 

@@ -59,7 +59,7 @@ use crate::{
     config::LimitsConfig,
     identity::sign_in::{Identity, SignInError},
     lifecycle::Lifecycle,
-    model::{audit::AuditEvent, time::Timestamp},
+    model::{audit::AuditEvent, time::Timestamp, ways_in::WaysIn},
     session::reveal::Revealer,
     store::{Store, Tx},
     vault::Sealer,
@@ -77,6 +77,8 @@ pub struct Parts {
     pub sealer: Sealer,
     pub revealer: Revealer,
     pub limits: LimitsConfig,
+    /// What people are told when they ask where the gateway is.
+    pub ways_in: WaysIn,
     /// The folder that recordings' files are below.
     pub recordings: PathBuf,
     /// Whose signature proves the audit chain.
@@ -152,6 +154,10 @@ impl Api {
 
     fn revealer(&self) -> &Revealer {
         &self.0.parts.revealer
+    }
+
+    fn ways_in(&self) -> &WaysIn {
+        &self.0.parts.ways_in
     }
 
     fn limits(&self) -> &Limits {

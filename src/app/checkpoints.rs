@@ -16,6 +16,8 @@ use crate::{
     vault::SigningKey,
 };
 
+/// The first signs what the start itself wrote.
+const FIRST: Duration = Duration::from_secs(1);
 const EVERY: Duration = Duration::from_secs(30);
 
 #[derive(Clone)]
@@ -42,12 +44,14 @@ impl Checkpoints {
     }
 
     pub async fn run(self, stop: CancellationToken) {
+        let mut pause = FIRST;
         while stop
-            .run_until_cancelled(tokio::time::sleep(EVERY))
+            .run_until_cancelled(tokio::time::sleep(pause))
             .await
             .is_some()
         {
             self.write().await;
+            pause = EVERY;
         }
     }
 

@@ -156,10 +156,10 @@ impl App {
             metrics,
             checkpoints,
         };
-        let gate = parts.gate(vault.clone(), node.clone(), entries);
+        let addresses = sockets.addresses()?;
+        let gate = parts.gate(vault.clone(), node.clone(), entries, &addresses);
 
         let (closing, stopping) = (CancellationToken::new(), CancellationToken::new());
-        let addresses = sockets.addresses()?;
         Ok(Self {
             addresses,
             listeners: parts.listen(sockets, gate, &vault, host_keys, &tls, &closing)?,
@@ -226,7 +226,13 @@ impl App {
 }
 
 impl Parts {
-    fn gate(&self, vault: Vault, node: NodeId, entries: UnboundedSender<Entry>) -> Gate {
+    fn gate(
+        &self,
+        vault: Vault,
+        node: NodeId,
+        entries: UnboundedSender<Entry>,
+        addresses: &Addresses,
+    ) -> Gate {
         let parts = GateParts {
             store: self.store.clone(),
             clock: self.clock.clone(),
@@ -237,6 +243,7 @@ impl Parts {
             recordings: self.recordings.clone(),
             node,
             metrics: self.metrics.clone(),
+            ways_in: self.config.ways_in(addresses.admin, addresses.ssh),
         };
         Gate::new(parts, entries)
     }
@@ -259,6 +266,7 @@ impl Parts {
             sealer: vault.seal_only(),
             revealer: Revealer::new(gate.clone()),
             limits: config.limits.clone(),
+            ways_in: gate.ways_in().clone(),
             recordings: config.recording.dir.clone(),
             audit_key: self.checkpoints.public_key(),
             closing: closing.clone(),

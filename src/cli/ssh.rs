@@ -19,9 +19,6 @@ use crate::model::{
     target::Address,
 };
 
-/// Where a gateway takes SSH when it does not say otherwise.
-const PORT: u16 = 2222;
-
 #[derive(Args)]
 pub struct Ssh {
     target: TargetName,
@@ -80,17 +77,25 @@ async fn line(args: &Ssh, access: &Access, client: &Client) -> Result<Vec<String
     Ok(line)
 }
 
-/// What the gateway says, else what the profile says, else its host and the usual port.
+/// What the profile says, else what the gateway says. A gateway knows one name of its own;
+/// where both listeners are the same machine, the one that has just worked is better.
 fn told(me: &Value, access: &Access) -> Result<Address, Failure> {
-    let said = [json::text(me, "gateway.ssh"), json::text(me, "ssh")];
-    let said = said.into_iter().chain(access.ssh.clone());
-    let usual = format!("{}:{PORT}", access.server.host());
-    said.chain([usual])
-        .find_map(|place| place.parse().ok())
-        .ok_or_else(|| {
-            Failure::usage("where the gateway takes SSH is not known")
-                .next("add --gateway HOST:PORT")
-        })
+    if let Some(place) = access.ssh.as_ref().and_then(|place| place.parse().ok()) {
+        return Ok(place);
+    }
+    let told: Option<Address> = json::text(me, "gateway.ssh").parse().ok();
+    let console = json::text(me, "gateway.console");
+    told.map(|told| {
+        let same = console
+            .strip_prefix("https://")
+            .is_some_and(|place| place.starts_with(&told.bracketed()));
+        let reached = format!("{}:{}", access.server.host(), told.port());
+        let here = reached.parse().ok().filter(|_| same);
+        here.unwrap_or(told)
+    })
+    .ok_or_else(|| {
+        Failure::usage("where the gateway takes SSH is not known").next("add --gateway HOST:PORT")
+    })
 }
 
 /// A word as a shell reads it back.

@@ -22,9 +22,9 @@ pub use self::{
     load::{Effective, Load, Origin},
     problem::{ConfigError, Problem},
     secret::SecretSource,
-    values::{DatabaseUrl, EnvPattern, HostName, LogFormat, LogLevel, Port},
+    values::{DatabaseUrl, EnvPattern, HostName, LogFormat, LogLevel, Port, machine},
 };
-use crate::model::time::Span;
+use crate::model::{target::Address, time::Span, ways_in::WaysIn};
 
 /// Every section of `config/doorward.toml`, where each key is explained.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -61,6 +61,8 @@ pub struct VaultConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AdminConfig {
     pub listen: Port,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public: Option<Address>,
     pub names: Vec<HostName>,
     pub certs: PathBuf,
 }
@@ -68,6 +70,8 @@ pub struct AdminConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SshConfig {
     pub listen: Port,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public: Option<Address>,
     pub host_keys: PathBuf,
     pub max_handshakes: NonZeroU32,
     pub max_per_address: NonZeroU32,
@@ -134,6 +138,7 @@ impl Default for AdminConfig {
     fn default() -> Self {
         Self {
             listen: Port::local(8443),
+            public: None,
             names: Vec::new(),
             certs: "certs".into(),
         }
@@ -144,6 +149,7 @@ impl Default for SshConfig {
     fn default() -> Self {
         Self {
             listen: Port::everywhere(2222),
+            public: None,
             host_keys: "ssh".into(),
             max_handshakes: nonzero(100),
             max_per_address: nonzero(20),
@@ -206,6 +212,31 @@ impl Config {
             ("ssh.listen", self.ssh.listen.address()),
             ("metrics.listen", self.metrics.listen.address()),
         ]
+    }
+
+    /// What people are told, with the ports that are really listened on.
+    pub fn ways_in(&self, admin: SocketAddr, ssh: SocketAddr) -> WaysIn {
+        let said = |public: &Option<Address>, listening| match public {
+            Some(address) => address.clone(),
+            None => self.reached_at(listening),
+        };
+        let console = said(&self.admin.public, admin);
+        WaysIn::new(&console, said(&self.ssh.public, ssh))
+    }
+
+    /// The best guess: the first configured name, else what the listener itself tells.
+    fn reached_at(&self, listening: SocketAddr) -> Address {
+        let ip = listening.ip();
+        let machine = || values::machine().map(String::from);
+        let host = match self.admin.names.first() {
+            Some(name) => Some(name.as_str().to_owned()),
+            None if ip.is_loopback() => None,
+            None if ip.is_unspecified() => machine(),
+            None => Some(ip.to_string()),
+        };
+        let at = |host: &str| format!("{host}:{}", listening.port()).parse();
+        host.and_then(|host| at(&host).or_else(|_| at(&format!("[{host}]"))).ok())
+            .unwrap_or_else(|| at("localhost").expect("a name and a bound port"))
     }
 
     /// Puts every relative path of the gateway's own data below `data.dir`.

@@ -186,6 +186,12 @@ impl From<HostName> for String {
     }
 }
 
+/// What this machine calls itself. It may be called anything: none if that is no host name.
+pub fn machine() -> Option<HostName> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    HostName::try_from(name.trim().to_owned()).ok()
+}
+
 /// The name of an environment variable, or with a `*` at its end all that begin like it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

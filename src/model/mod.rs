@@ -19,3 +19,4 @@ pub mod text;
 pub mod ticket;
 pub mod time;
 pub mod user;
+pub mod ways_in;

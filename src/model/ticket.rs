@@ -87,11 +87,12 @@ impl TicketPattern {
 impl FromStr for TicketPattern {
     type Err = NotAPattern;
     fn from_str(source: &str) -> Result<Self, NotAPattern> {
+        // Alone first: `a)|(?:b` is no pattern, but would become one between our brackets.
+        let compiled = |text: &str| RegexBuilder::new(text).size_limit(1 << 18).build();
+        compiled(source).map_err(|error| NotAPattern(error.to_string()))?;
         // Anchored here, so that `CHG\d+` cannot be satisfied by a longer text that contains it.
-        let regex = RegexBuilder::new(&format!("^(?:{source})$"))
-            .size_limit(1 << 18)
-            .build()
-            .map_err(|error| NotAPattern(error.to_string()))?;
+        let regex =
+            compiled(&format!("^(?:{source})$")).map_err(|error| NotAPattern(error.to_string()))?;
         Ok(Self {
             source: source.to_owned(),
             regex,
@@ -137,6 +138,7 @@ mod tests {
         assert!(!pattern.matches(&"xCHG0012".parse().unwrap()));
         assert!(!pattern.matches(&"CHG00123".parse().unwrap()));
         assert!("(".parse::<TicketPattern>().is_err());
+        assert!("CHG)|(?:.*".parse::<TicketPattern>().is_err());
         assert!(r"(\w{1000}){1000}".parse::<TicketPattern>().is_err());
     }
 

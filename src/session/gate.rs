@@ -31,6 +31,7 @@ use crate::{
         target::{Account, Target},
         text::Text,
         time::{Span, Timestamp},
+        ways_in::WaysIn,
     },
     recording::{Recorder, Recordings, Subject},
     store::{self, Store, StoreError, session::Opening},
@@ -55,6 +56,7 @@ pub struct GateParts {
     pub recordings: Recordings,
     pub node: NodeId,
     pub metrics: Metrics,
+    pub ways_in: WaysIn,
 }
 
 #[derive(Clone)]
@@ -77,6 +79,11 @@ impl Gate {
 
     pub fn now(&self) -> Timestamp {
         self.0.parts.clock.now()
+    }
+
+    /// Where people find the other listeners.
+    pub fn ways_in(&self) -> &WaysIn {
+        &self.0.parts.ways_in
     }
 
     pub fn recordings(&self) -> &Recordings {

@@ -25,7 +25,7 @@ use tracing::{info, warn};
 
 use crate::{
     clock::Clock,
-    config::{AdminConfig, HostName},
+    config::{AdminConfig, machine},
     model::time::Timestamp,
     vault::keyfile::{self, KeyFileError},
 };
@@ -271,9 +271,7 @@ fn names(config: &AdminConfig) -> Vec<String> {
             names.push(name);
         }
     };
-    let machine = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    // A machine may be called anything; what is no host name cannot stand in a certificate.
-    if let Ok(machine) = HostName::try_from(machine.trim().to_owned()) {
+    if let Some(machine) = machine() {
         add(machine.into());
     }
     let listening = config.listen.address().ip();

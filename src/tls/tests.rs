@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::*;
+use crate::config::HostName;
 
 const NOW: Timestamp = Timestamp::from_millis(1_900_000_000_000);
 const DAY: Duration = Duration::from_secs(86_400);

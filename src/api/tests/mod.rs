@@ -23,7 +23,7 @@ use tower::ServiceExt as _;
 use super::{Api, BASE, Parts, auth::Peer};
 use crate::{
     clock::Clock,
-    config::{LimitsConfig, RecordingConfig, SecretSource, VaultConfig},
+    config::{Config, LimitsConfig, RecordingConfig, SecretSource, VaultConfig},
     identity::sign_in::Identity,
     kill::Switchboard,
     lifecycle::Lifecycle,
@@ -80,6 +80,8 @@ impl House {
             ..RecordingConfig::default()
         };
         let (clerk, _) = mpsc::unbounded_channel();
+        let local = ([127, 0, 0, 1], 8443).into();
+        let ways_in = Config::default().ways_in(local, local);
         let gate = Gate::new(
             GateParts {
                 store: store.clone(),
@@ -91,6 +93,7 @@ impl House {
                 recordings: Recordings::open(&recordings, clock.clone()),
                 node: NodeId::new(clock.now(), entropy()),
                 metrics: Default::default(),
+                ways_in: ways_in.clone(),
             },
             clerk,
         );
@@ -102,6 +105,7 @@ impl House {
             revealer: Revealer::new(gate),
             sealer: vault.seal_only(),
             limits,
+            ways_in,
             recordings: folder.path().to_owned(),
             audit_key: "00".repeat(32).parse().unwrap(),
             closing: Default::default(),
