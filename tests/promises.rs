@@ -13,8 +13,9 @@ use doorward::{
     lifecycle::{Lifecycle, LifecycleError},
     model::{
         audit::AuditOutcome,
+        capability::Capability,
         checkout::{Checkout, EndReason, State},
-        policy::{Capability, Terms},
+        policy::Terms,
         principal::{Role, Scope},
         session::KillReason,
         target::Protocol,
@@ -157,7 +158,7 @@ fn p5_what_is_unknown_is_refused() {
     for json in [
         r#"{"recordings": "off"}"#,
         r#"{"recording": "sometimes"}"#,
-        r#"{"capabilities": ["shell", "x11"]}"#,
+        r#"{"capabilities": ["shell", "x12"]}"#,
         r#"{"approvals": [{"votes": 1, "group": ["leads"]}]}"#,
         r#"{"self_approval": "perhaps"}"#,
         r#"{"weekly_hours": {"zone": "Europe/Atlantis", "windows": []}}"#,

@@ -4,6 +4,7 @@
 //! a clock, never awaits, never sees a secret.
 
 pub mod audit;
+pub mod capability;
 pub mod checkout;
 pub mod ids;
 pub mod name;

@@ -6,10 +6,10 @@
 use std::collections::BTreeSet;
 
 use super::{
+    capability::{Capability, Use},
     checkout::{Asked, Checkout},
     ids::{AccountId, CheckoutId, Code, TargetId, UserId},
     name::{AccountName, TargetName, UserName},
-    policy::Capability,
     principal::{Principal, Role},
     recording::RecordingMode,
     refusal::Refusal,
@@ -164,14 +164,15 @@ impl Permit {
     }
 
     /// Whether this use may do one thing.
-    pub fn allows(&self, capability: Capability) -> Result<(), Refusal> {
-        if self.capabilities.contains(&capability) {
-            return Ok(());
+    pub fn allows(&self, wanted: Use<'_>) -> Result<(), Refusal> {
+        let admits = |capability: &Capability| capability.admits(wanted);
+        match self.capabilities.iter().any(admits) {
+            true => Ok(()),
+            false => Err(Refusal::NotCapable {
+                code: self.code.clone(),
+                wanted: wanted.to_string(),
+            }),
         }
-        Err(Refusal::NotCapable {
-            code: self.code.clone(),
-            capability,
-        })
     }
 
     pub fn checkout(&self) -> &CheckoutId {

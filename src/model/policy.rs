@@ -8,6 +8,7 @@ use chrono::{Datelike, NaiveTime, TimeZone, Weekday};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    capability::Capability,
     ids::PolicyId,
     name::{GroupName, PermissionSet, PolicyName},
     recording::RecordingMode,
@@ -107,7 +108,7 @@ impl Default for Terms {
             end_sessions_on_check_in: true,
             reveal: Reveal::Never,
             recording: RecordingMode::Required,
-            capabilities: Capability::ALL.into_iter().collect(),
+            capabilities: Capability::ORDINARY.into_iter().collect(),
             permission_sets: BTreeMap::new(),
         }
     }
@@ -155,41 +156,6 @@ pub enum Reveal {
     Never,
     /// The holder of an active check-out that asked for it may see the secret.
     OnCheckout,
-}
-
-/// One thing a session may do. A channel that needs one it has not is refused.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    utoipa::ToSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Capability {
-    Shell,
-    Exec,
-    SftpRead,
-    SftpWrite,
-}
-
-impl Capability {
-    pub const ALL: [Self; 4] = [Self::Shell, Self::Exec, Self::SftpRead, Self::SftpWrite];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Shell => "shell",
-            Self::Exec => "exec",
-            Self::SftpRead => "sftp-read",
-            Self::SftpWrite => "sftp-write",
-        }
-    }
 }
 
 /// The hours of a week, in a time zone, in which access is possible.
@@ -271,12 +237,22 @@ pub enum BadTerms {
     #[error("{0}: at least 1 is expected; leave it out for no limit")]
     ZeroLimit(&'static str),
     #[error(
+        "capabilities: a set holds at most {} of them, and there are at most {} permission_sets",
+        Terms::LARGEST_SET,
+        Terms::MOST_SETS
+    )]
+    Capabilities,
+    #[error(
         "weekly_hours: each window needs a day, and `from` before `to` (00:00:00 ends the day)"
     )]
     WeeklyHours,
 }
 
 impl Terms {
+    /// Each channel is held against its set one by one.
+    pub const LARGEST_SET: usize = 200;
+    pub const MOST_SETS: usize = 50;
+
     /// The first thing that is wrong with these settings.
     pub fn check(&self) -> Result<(), BadTerms> {
         if self.approvals.len() > 10
@@ -306,6 +282,12 @@ impl Terms {
         }
         if self.ticket == Mode::None && self.ticket_pattern.is_some() {
             return Err(BadTerms::PatternWithoutTicket);
+        }
+        let mut sets = self.permission_sets.values().chain([&self.capabilities]);
+        if self.permission_sets.len() > Self::MOST_SETS
+            || sets.any(|set| set.len() > Self::LARGEST_SET)
+        {
+            return Err(BadTerms::Capabilities);
         }
         self.check_limits()
     }
@@ -438,5 +420,16 @@ mod tests {
             wrong(|t| t.maximum_sessions = Some(0)),
             BadTerms::ZeroLimit("maximum_sessions")
         );
+        let ports = |count: usize| {
+            let port = |port| format!("forward:db1:{port}").parse().unwrap();
+            (1..=count).map(port).collect::<BTreeSet<Capability>>()
+        };
+        let mut terms = Terms {
+            capabilities: ports(Terms::LARGEST_SET),
+            ..Terms::default()
+        };
+        assert_eq!(terms.check(), Ok(()));
+        terms.capabilities = ports(Terms::LARGEST_SET + 1);
+        assert_eq!(terms.check(), Err(BadTerms::Capabilities));
     }
 }

@@ -7,7 +7,6 @@ use super::{
     checkout::EndReason,
     ids::Code,
     name::{AccountName, PermissionSet, PolicyName, TargetName, UserName},
-    policy::Capability,
     time::{Span, Timestamp},
 };
 
@@ -128,8 +127,8 @@ pub enum Refusal {
     OutsideHours { target: TargetName },
     #[error("check-out {code} was not asked for this use")]
     AskedForOther { code: Code },
-    #[error("check-out {code} does not allow {}", .capability.as_str())]
-    NotCapable { code: Code, capability: Capability },
+    #[error("check-out {code} does not allow {wanted}")]
+    NotCapable { code: Code, wanted: String },
     #[error("this is not supported through the gateway: {0}")]
     Unsupported(String),
     #[error("this session must be recorded, and its recording cannot be started")]

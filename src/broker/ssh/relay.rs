@@ -23,7 +23,7 @@ use super::{
     target::LegChannel,
 };
 use crate::{
-    model::{policy::Capability, refusal::Refusal},
+    model::{capability::Use, refusal::Refusal},
     recording::{Content, Terminal as RecordedTerminal, Track},
     session::Session,
 };
@@ -186,8 +186,8 @@ impl Relay<'_> {
 
     /// Whether this may run (P6), and its recorder (P1).
     async fn admit(&self, start: &Start, terminal: Option<&Terminal>) -> Result<(), Refusal> {
-        for capability in needed(start)? {
-            self.session.permit().allows(*capability)?;
+        for wanted in needed(start)? {
+            self.session.permit().allows(wanted)?;
         }
         self.session.recheck().await?;
         let track = self.session.record(content(start, terminal)).await?;
@@ -359,14 +359,12 @@ impl Relay<'_> {
 }
 
 /// What a start needs. What is not listed is not supported (P5).
-fn needed(start: &Start) -> Result<&'static [Capability], Refusal> {
+fn needed(start: &Start) -> Result<Vec<Use<'_>>, Refusal> {
     match start {
-        Start::Shell => Ok(&[Capability::Shell]),
-        Start::Exec(_) => Ok(&[Capability::Exec]),
+        Start::Shell => Ok(vec![Use::Shell]),
+        Start::Exec(command) => Ok(vec![Use::Exec(command)]),
         // Until its packets are read, a permit for one direction opens none.
-        Start::Subsystem(name) if name == "sftp" => {
-            Ok(&[Capability::SftpRead, Capability::SftpWrite])
-        }
+        Start::Subsystem(name) if name == "sftp" => Ok(vec![Use::SftpRead, Use::SftpWrite]),
         Start::Subsystem(name) => {
             let name: String = name.chars().take(64).collect();
             let name = crate::model::text::Text::ours(&name);

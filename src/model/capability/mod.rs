@@ -1,0 +1,218 @@
+//! What a session may do, as a policy lists it, and what somebody is about to do.
+//!
+//! A `Capability` is written as one string: `shell`, `exec:systemctl status *`,
+//! `forward:db.internal:5432`. A set of them opens what its members list and nothing else.
+
+mod command;
+mod endpoint;
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    command::{CommandPattern, NotACommandPattern},
+    endpoint::{Endpoint, EndpointPattern, NotAnEndpoint, NotAnEndpointPattern},
+};
+use super::text::Text;
+
+/// One thing a session may do. A channel that needs one it has not is refused.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Capability {
+    Shell,
+    /// Every command, and so also scp and rsync.
+    Exec,
+    /// The commands that fit.
+    ExecListed(CommandPattern),
+    SftpRead,
+    SftpWrite,
+    ScpUp,
+    ScpDown,
+    /// Connections that the target makes for the client: `ssh -L`, `-D` and `-W`.
+    Forward(EndpointPattern),
+    /// Places where the target listens for the client: `ssh -R`.
+    RemoteForward(EndpointPattern),
+    /// The client's SSH agent, used from the target.
+    Agent,
+    /// The client's display, used from the target.
+    X11,
+}
+
+/// One thing that somebody is about to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use<'a> {
+    Shell,
+    /// Bytes as they came: a command need not be UTF-8.
+    Exec(&'a [u8]),
+    SftpRead,
+    SftpWrite,
+    ScpUp,
+    ScpDown,
+    Forward(&'a Endpoint),
+    RemoteForward(&'a Endpoint),
+    Agent,
+    X11,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotACapability {
+    #[error(
+        "{0:?} is not a capability: shell, exec, exec:COMMAND, sftp-read, sftp-write, scp-up, \
+         scp-down, forward:HOST:PORT, remote-forward:ADDRESS:PORT, agent or x11 is expected"
+    )]
+    Unknown(String),
+    #[error("{text:?}: {why}")]
+    Command {
+        text: String,
+        why: NotACommandPattern,
+    },
+    #[error("{text:?}: {why}")]
+    Endpoint {
+        text: String,
+        why: NotAnEndpointPattern,
+    },
+}
+
+impl Capability {
+    /// What a policy that names none gives: working on the target and with its files. What
+    /// reaches further, the network around it or the client's machine, must be named.
+    pub const ORDINARY: [Self; 4] = [Self::Shell, Self::Exec, Self::SftpRead, Self::SftpWrite];
+
+    /// Whether this capability alone is enough.
+    pub fn admits(&self, wanted: Use<'_>) -> bool {
+        match (self, wanted) {
+            (Self::Shell, Use::Shell)
+            | (Self::SftpRead, Use::SftpRead)
+            | (Self::SftpWrite, Use::SftpWrite)
+            | (Self::ScpUp, Use::ScpUp)
+            | (Self::ScpDown, Use::ScpDown)
+            | (Self::Agent, Use::Agent)
+            | (Self::X11, Use::X11) => true,
+            // To the target scp is a command like any other.
+            (Self::Exec, Use::Exec(_) | Use::ScpUp | Use::ScpDown) => true,
+            (Self::ExecListed(pattern), Use::Exec(command)) => pattern.fits(command),
+            (Self::Forward(pattern), Use::Forward(endpoint))
+            | (Self::RemoteForward(pattern), Use::RemoteForward(endpoint)) => {
+                pattern.fits(endpoint)
+            }
+            _ => false,
+        }
+    }
+}
+
+impl FromStr for Capability {
+    type Err = NotACapability;
+
+    fn from_str(text: &str) -> Result<Self, NotACapability> {
+        let plain = match text {
+            "shell" => Some(Self::Shell),
+            "exec" => Some(Self::Exec),
+            "sftp-read" => Some(Self::SftpRead),
+            "sftp-write" => Some(Self::SftpWrite),
+            "scp-up" => Some(Self::ScpUp),
+            "scp-down" => Some(Self::ScpDown),
+            "agent" => Some(Self::Agent),
+            "x11" => Some(Self::X11),
+            _ => None,
+        };
+        if let Some(plain) = plain {
+            return Ok(plain);
+        }
+        let endpoint = |pattern: &str| {
+            pattern
+                .parse::<EndpointPattern>()
+                .map_err(|why| NotACapability::Endpoint {
+                    text: shown(text),
+                    why,
+                })
+        };
+        match text.split_once(':') {
+            Some(("exec", pattern)) => {
+                pattern
+                    .parse()
+                    .map(Self::ExecListed)
+                    .map_err(|why| NotACapability::Command {
+                        text: shown(text),
+                        why,
+                    })
+            }
+            Some(("forward", pattern)) => {
+                let pattern = endpoint(pattern)?;
+                match pattern.is_for_port_zero() {
+                    false => Ok(Self::Forward(pattern)),
+                    true => Err(NotACapability::Endpoint {
+                        text: shown(text),
+                        why: NotAnEndpointPattern::Port,
+                    }),
+                }
+            }
+            Some(("remote-forward", pattern)) => Ok(Self::RemoteForward(endpoint(pattern)?)),
+            _ => Err(NotACapability::Unknown(shown(text))),
+        }
+    }
+}
+
+/// What was written, for an error: short and without anything that moves a cursor.
+fn shown(text: &str) -> String {
+    const LONGEST: usize = 80;
+    let short: String = text.chars().take(LONGEST).collect();
+    Text::ours(&short).one_line()
+}
+
+impl TryFrom<String> for Capability {
+    type Error = NotACapability;
+    fn try_from(text: String) -> Result<Self, NotACapability> {
+        text.parse()
+    }
+}
+
+impl From<Capability> for String {
+    fn from(capability: Capability) -> Self {
+        capability.to_string()
+    }
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shell => f.write_str("shell"),
+            Self::Exec => f.write_str("exec"),
+            Self::ExecListed(pattern) => write!(f, "exec:{pattern}"),
+            Self::SftpRead => f.write_str("sftp-read"),
+            Self::SftpWrite => f.write_str("sftp-write"),
+            Self::ScpUp => f.write_str("scp-up"),
+            Self::ScpDown => f.write_str("scp-down"),
+            Self::Forward(pattern) => write!(f, "forward:{pattern}"),
+            Self::RemoteForward(pattern) => write!(f, "remote-forward:{pattern}"),
+            Self::Agent => f.write_str("agent"),
+            Self::X11 => f.write_str("x11"),
+        }
+    }
+}
+
+/// As it stands in a sentence: "check-out 7K3F does not allow `rm -rf /`".
+impl fmt::Display for Use<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shell => f.write_str("shell"),
+            Self::Exec(command) => {
+                write!(
+                    f,
+                    "the command {}",
+                    shown(&String::from_utf8_lossy(command))
+                )
+            }
+            Self::SftpRead => f.write_str("sftp-read"),
+            Self::SftpWrite => f.write_str("sftp-write"),
+            Self::ScpUp => f.write_str("scp-up"),
+            Self::ScpDown => f.write_str("scp-down"),
+            Self::Forward(endpoint) => write!(f, "forwarding to {endpoint}"),
+            Self::RemoteForward(endpoint) => write!(f, "forwarding from {endpoint}"),
+            Self::Agent => f.write_str("agent forwarding"),
+            Self::X11 => f.write_str("X11 forwarding"),
+        }
+    }
+}
