@@ -1,7 +1,7 @@
 //! The life of one session channel of a person: wait for the way to the target, be admitted
 //! again (P6), relay, and be told why it ended (P10).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 use tracing::debug;
@@ -27,8 +27,8 @@ pub struct Channel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Left {
     Orderly,
-    /// Cut, and its client was told why.
-    Told,
+    /// Cut, and its client was told why; it may take this long to leave by itself.
+    Told(Duration),
     /// Cut, and its client cannot be told here because it does not read.
     Untold,
 }
@@ -42,8 +42,8 @@ impl Channel {
             () = self.relay() => return Left::Orderly,
         };
         match self.person.last_words(&reason.to_string()).await {
-            true => Left::Told,
-            false => Left::Untold,
+            Some(leave) => Left::Told(leave),
+            None => Left::Untold,
         }
     }
 

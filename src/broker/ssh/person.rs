@@ -2,11 +2,17 @@
 //!
 //! Never waits for a client that does not read when there is something to end.
 
-use std::{sync::OnceLock, time::Duration};
+use std::{
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use russh::{ChannelId, ChannelWriteHalf, server};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{inbox::Stream, talk::Tell};
 
@@ -19,6 +25,16 @@ pub const TRY_AGAIN: u32 = 75;
 
 /// How long the last words of a cut may take. Within the grace of the leg.
 const LAST_WORDS: Duration = Duration::from_millis(100);
+
+/// How long a client that was told may take to leave by itself.
+const LEAVE: Duration = Duration::from_millis(100);
+
+/// The same while output was on its way: there is no telling whether it still reads, and the
+/// disconnect carries the sentence as well.
+const LEAVE_BUSY: Duration = Duration::from_millis(10);
+
+/// A client to which nothing was written for this long has read what there was.
+const QUIET: Duration = Duration::from_millis(200);
 
 const STANDARD_ERROR: u32 = 1;
 
@@ -35,6 +51,9 @@ pub struct PersonChannel {
     handle: server::Handle,
     /// Set once a terminal was asked for: then text goes where it is seen.
     terminal: OnceLock<()>,
+    opened: Instant,
+    /// When output was last put on its way, in milliseconds after that.
+    busy_at: AtomicU64,
 }
 
 /// The person's leg is gone. There is nobody to tell.
@@ -48,6 +67,8 @@ impl PersonChannel {
             write,
             handle,
             terminal: OnceLock::new(),
+            opened: Instant::now(),
+            busy_at: AtomicU64::new(0),
         }
     }
 
@@ -61,6 +82,7 @@ impl PersonChannel {
 
     /// Waits for the client's window: this is the back-pressure of the way down.
     pub async fn bytes(&self, stream: Stream, bytes: Bytes) -> Result<(), PersonGone> {
+        self.busy_at.store(self.age(), Ordering::Relaxed);
         let sent = match stream {
             Stream::Out => self.write.data_bytes(bytes).await,
             Stream::Err => self.write.extended_data_bytes(STANDARD_ERROR, bytes).await,
@@ -117,10 +139,15 @@ impl PersonChannel {
         self.finish(told.status).await
     }
 
-    /// The last words of a cut. Returns whether they went into the client's window: a client
-    /// that has stopped reading cannot be told here.
-    pub async fn last_words(&self, sentence: &str) -> bool {
+    /// The last words of a cut. Returns how long the client may take to leave, if they went
+    /// into its window: one that has stopped reading cannot be told here.
+    pub async fn last_words(&self, sentence: &str) -> Option<Duration> {
         let (stream, line) = self.line(sentence);
+        let silence = self.age() - self.busy_at.load(Ordering::Relaxed);
+        let leave = match u128::from(silence) < QUIET.as_millis() {
+            true => LEAVE_BUSY,
+            false => LEAVE,
+        };
         let said = timeout(LAST_WORDS, async {
             let fits = self.write.writable_packet_size().await >= line.len();
             if fits {
@@ -129,7 +156,11 @@ impl PersonChannel {
             self.finish(NO_PERMISSION).await?;
             Ok::<_, PersonGone>(fits)
         });
-        matches!(said.await, Ok(Ok(true)))
+        matches!(said.await, Ok(Ok(true))).then_some(leave)
+    }
+
+    fn age(&self) -> u64 {
+        self.opened.elapsed().as_millis() as u64
     }
 
     async fn finish(&self, status: u32) -> Result<(), PersonGone> {

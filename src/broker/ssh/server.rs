@@ -42,9 +42,9 @@ use crate::{
     model::{principal::Principal, refusal::Refusal, text::Text},
 };
 
-/// How long a client that was told on its channels may take to leave by itself. One that
-/// could not be told there is disconnected at once, with the sentence.
-const LEAVE: Duration = Duration::from_millis(100);
+/// How long the last words on all channels may take. What is left of the grace of the leg is
+/// for the disconnect.
+const TELLING: Duration = Duration::from_millis(100);
 
 pub struct FromPerson {
     broker: SshBroker,
@@ -531,7 +531,8 @@ struct Channels(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     open: Mutex<HashMap<ChannelId, Arc<Inbox<Ask>>>>,
-    told: AtomicBool,
+    /// How long a client may take to leave that was told, and so may go by itself.
+    leave: Mutex<Option<Duration>>,
     untold: AtomicBool,
     left: tokio::sync::Notify,
 }
@@ -555,7 +556,10 @@ impl Channels {
         // First how it was left: whoever sees no channel open any more looks at that.
         match left {
             Left::Orderly => {}
-            Left::Told => self.0.told.store(true, Ordering::Release),
+            Left::Told(leave) => {
+                let mut longest = self.0.leave.lock().unwrap_or_else(PoisonError::into_inner);
+                *longest = (*longest).max(Some(leave));
+            }
             Left::Untold => self.0.untold.store(true, Ordering::Release),
         }
         self.open().remove(&id);
@@ -569,13 +573,12 @@ impl Channels {
             while !self.open().is_empty() {
                 self.0.left.notified().await;
             }
-            let told = self.0.told.load(Ordering::Acquire);
-            if told && !self.0.untold.load(Ordering::Acquire) {
-                std::future::pending().await
-            }
+            *self.0.leave.lock().unwrap_or_else(PoisonError::into_inner)
         };
-        // Over in any case: what is left of the grace is for the disconnect.
-        tokio::time::timeout(LEAVE, told).await.ok();
+        let leave = tokio::time::timeout(TELLING, told).await.ok().flatten();
+        if let Some(leave) = leave.filter(|_| !self.0.untold.load(Ordering::Acquire)) {
+            tokio::time::sleep(leave).await;
+        }
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<ChannelId, Arc<Inbox<Ask>>>> {
