@@ -1,3 +1,5 @@
+//! What a set of capabilities opens, and that it never opens more than it lists.
+
 use std::{collections::BTreeSet, net::IpAddr};
 
 use proptest::prelude::*;

@@ -1,7 +1,9 @@
 //! A check-out from asking to its end, as the two people at their terminals do it.
 
+use std::process::Stdio;
+
 use serde_json::Value;
-use tokio::process::Command;
+use tokio::{io::AsyncReadExt as _, process::Command};
 
 use super::{ASK, Line, finish, scene};
 use crate::{
@@ -200,11 +202,16 @@ async fn a_session_is_opened_listed_killed_and_leaves_a_recording() {
         ])
     );
 
-    let ssh = gateway
+    let mut ssh = gateway
         .ssh_command(&alice_person, "alice+db1")
-        .arg("sleep 600")
+        .arg("echo on; sleep 600")
+        .stdout(Stdio::piped())
         .spawn()
         .unwrap();
+    // Only what runs on the target is recorded.
+    let mut said = [0; 3];
+    let output = ssh.stdout.as_mut().unwrap();
+    output.read_exact(&mut said).await.unwrap();
     let id = gateway
         .eventually("the session", async || {
             let list = alice.json(&["sessions"]).await;
