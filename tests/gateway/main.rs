@@ -11,6 +11,7 @@ mod cli;
 mod faults;
 mod hostile;
 mod life;
+mod limits;
 mod ssh;
 mod sshd;
 mod support;
