@@ -85,7 +85,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // A broker makes the switch and leashes its client's leg; it has no store, no vault, no lifecycle.
     (
         "broker",
-        &["model", "session", "recording", "identity", "tls", "kill"],
+        &[
+            "model",
+            "session",
+            "recording",
+            "identity",
+            "tls",
+            "kill",
+            "clock::Stopwatch",
+        ],
     ),
     // The admin endpoint seals secrets and cannot unseal one.
     (

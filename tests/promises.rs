@@ -21,7 +21,7 @@ use doorward::{
         target::Protocol,
     },
     store::{self, Store, node::Node},
-    sweeper::Sweeper,
+    sweeper::{Others, Sweeper},
 };
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -56,6 +56,61 @@ async fn p7_on_sqlite_a_silent_store_ends_every_session() {
 #[tokio::test]
 async fn p7_on_postgresql_a_silent_store_ends_every_session() {
     database::with_postgres(a_silent_store_ends_every_session).await;
+}
+
+#[tokio::test]
+async fn p9_on_sqlite_a_node_that_is_gone_leaves_no_open_session() {
+    database::with_sqlite(a_node_that_is_gone_leaves_no_open_session).await;
+}
+
+#[tokio::test]
+async fn p9_on_postgresql_a_node_that_is_gone_leaves_no_open_session() {
+    database::with_postgres(a_node_that_is_gone_leaves_no_open_session).await;
+}
+
+/// Two nodes on one store. One stops for good; the other closes what it left open. It comes
+/// back after all, and ends what it thought it still had.
+async fn a_node_that_is_gone_leaves_no_open_session(database: Database) {
+    let store = &database.store;
+    let place = sample::place("db1", sample::open());
+    let alice = sample::requester("alice");
+    let checkout = sample::active(store, &alice, &place).await;
+    let (ours, theirs) = (Switchboard::new(), Switchboard::new());
+    let patience = Duration::from_secs(10);
+    let mut staying = sweeper(store, &ours, patience).await;
+    let mut going = sweeper(store, &theirs, patience).await;
+    staying.others = Others::new(Duration::from_millis(20));
+    let switch = live(&theirs, &checkout);
+    let row = sample::session(&checkout, &going.node.id);
+    let mut tx = store.begin().await.unwrap();
+    let opening = store::session::open(&mut tx, &row, None).await.unwrap();
+    assert_eq!(opening, store::session::Opening::Opened);
+    tx.commit().await.unwrap();
+    let open = async || {
+        let open = store::session::count_open_under(store, &checkout.id).await;
+        open.unwrap()
+    };
+
+    // While the other shows life, however fast or slow its clock, nothing is taken from it.
+    for _ in 0..3 {
+        going.clock.advance(Duration::from_secs(1));
+        going.round().await.unwrap();
+        staying.round().await.unwrap();
+        assert_eq!(open().await, 1);
+    }
+    let given_up = timeout(DEADLINE, async {
+        while open().await > 0 {
+            staying.round().await.unwrap();
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    given_up.await.expect("a silent node is given up");
+
+    assert!(!switch.0.is_pulled());
+    going.round().await.unwrap();
+    assert!(switch.0.is_pulled(), "it lives on though it is closed");
+    let nodes = store::node::list(store).await.unwrap();
+    assert!(nodes.iter().any(|node| node.id == going.node.id));
 }
 
 async fn what_cannot_be_audited_does_not_happen(database: Database) {
@@ -125,7 +180,7 @@ async fn a_silent_store_ends_every_session(database: Database) {
     let alice = sample::active(&store, &sample::requester("alice"), &place).await;
     let dave = sample::active(&store, &sample::requester("dave"), &place).await;
     let (first, second) = (live(&switchboard, &alice), live(&switchboard, &dave));
-    let sweeper = sweeper(&store, &switchboard, Duration::from_millis(1)).await;
+    let mut sweeper = sweeper(&store, &switchboard, Duration::from_millis(1)).await;
 
     sweeper.round().await.unwrap();
     assert!(!first.0.is_pulled() && !second.0.is_pulled());
@@ -206,7 +261,8 @@ async fn sweeper(store: &Store, switchboard: &Switchboard, fail_closed_after: Du
         lifecycle: Lifecycle::new(store.clone(), clock.clone(), switchboard.clone()),
         switchboard: switchboard.clone(),
         clock,
-        node: node.id,
+        node,
+        others: Others::new(DEADLINE),
         fail_closed_after,
     }
 }

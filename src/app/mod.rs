@@ -5,7 +5,7 @@
 mod checkpoints;
 mod open;
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use russh::keys::PrivateKey;
 use tokio::{net::TcpListener, sync::mpsc::UnboundedSender, task::JoinHandle};
@@ -28,12 +28,15 @@ use crate::{
     model::{ids::NodeId, session::KillReason},
     recording::Recordings,
     session::{Clerk, Entry, Gate, GateParts, reveal::Revealer},
-    store::{Store, StoreError},
-    sweeper::Sweeper,
+    store::{Store, StoreError, node::Node},
+    sweeper::{Others, Sweeper},
     telemetry::{Log, Metrics},
     tls::{Tls, TlsError},
     vault::{SigningKeyError, Vault, VaultError, keyfile::KeyFileError},
 };
+
+/// A node that has shown no life for so long is gone for good.
+const GONE: Duration = Duration::from_secs(60);
 
 /// What keeps the gateway from starting, in one sentence with the next step.
 #[derive(Debug, thiserror::Error)]
@@ -128,12 +131,12 @@ impl App {
         let signer = open::signer(&config)?;
         let clock = Clock::system();
         open::floor(&clock, &store).await?;
-        let node = open::node(&store, &clock, &config).await?;
         let host_keys = ssh::load_or_create(&config.ssh.host_keys)?;
         let tls = Tls::open(&config.admin, clock.clone())?;
 
         let switchboard = Switchboard::new();
         let lifecycle = Lifecycle::new(store.clone(), clock.clone(), switchboard.clone());
+        let node = open::node(&store, &clock, &lifecycle, &config).await?;
         let limits = &config.limits;
         let identity = Identity::new(
             store.clone(),
@@ -157,7 +160,7 @@ impl App {
             checkpoints,
         };
         let addresses = sockets.addresses()?;
-        let gate = parts.gate(vault.clone(), node.clone(), entries, &addresses);
+        let gate = parts.gate(vault.clone(), node.id.clone(), entries, &addresses);
 
         let (closing, stopping) = (CancellationToken::new(), CancellationToken::new());
         Ok(Self {
@@ -300,19 +303,16 @@ impl Parts {
         ])
     }
 
-    fn workers(
-        &self,
-        node: NodeId,
-        tls: &Tls,
-        stopping: &CancellationToken,
-    ) -> Vec<JoinHandle<()>> {
+    fn workers(&self, node: Node, tls: &Tls, stopping: &CancellationToken) -> Vec<JoinHandle<()>> {
+        let fail_closed_after = self.config.database.fail_closed_after.duration();
         let sweeper = Sweeper {
             store: self.store.clone(),
             lifecycle: self.lifecycle.clone(),
             switchboard: self.switchboard.clone(),
             clock: self.clock.clone(),
             node,
-            fail_closed_after: self.config.database.fail_closed_after.duration(),
+            others: Others::new(GONE.max(fail_closed_after * 2)),
+            fail_closed_after,
         };
         let (tls, stop) = (tls.clone(), stopping.clone());
         let certificates = async move {

@@ -2,19 +2,15 @@
 
 use std::time::Duration;
 
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::StartError;
 use crate::{
     audit,
     clock::Clock,
     config::Config,
-    model::{
-        audit::{Actor, AuditEvent},
-        ids::NodeId,
-        session::Outcome,
-        time::Timestamp,
-    },
+    lifecycle::Lifecycle,
+    model::{ids::NodeId, time::Timestamp},
     store::{self, Store, StoreError, node::Node},
     vault::{self, SigningKey, Vault, entropy, keyfile},
 };
@@ -78,7 +74,12 @@ pub async fn floor(clock: &Clock, store: &Store) -> Result<(), StoreError> {
 /// Enters this run of the gateway, and closes what earlier runs of it left open.
 ///
 /// INVARIANT (P9): what an earlier run left open is closed before anybody new is admitted.
-pub async fn node(store: &Store, clock: &Clock, config: &Config) -> Result<NodeId, StoreError> {
+pub async fn node(
+    store: &Store,
+    clock: &Clock,
+    lifecycle: &Lifecycle,
+    config: &Config,
+) -> Result<Node, StoreError> {
     let now = clock.now();
     let node = Node {
         id: NodeId::new(now, entropy()),
@@ -90,32 +91,9 @@ pub async fn node(store: &Store, clock: &Clock, config: &Config) -> Result<NodeI
     store::node::register(&mut tx, &node).await?;
     tx.commit().await?;
     for gone in store::node::gone(store, &node.id, &node.name, Timestamp::from_millis(0)).await? {
-        close_lost(store, &gone, now).await?;
+        lifecycle.close_lost(&gone).await?;
     }
-    Ok(node.id)
-}
-
-async fn close_lost(store: &Store, gone: &Node, now: Timestamp) -> Result<(), StoreError> {
-    let mut tx = store.begin().await?;
-    match store::node::strike(&mut tx, &gone.id).await {
-        Ok(()) => {}
-        // Another node was faster and has closed them.
-        Err(StoreError::Conflict) => return Ok(()),
-        Err(error) => return Err(error),
-    }
-    let lost = store::session::close_lost(&mut tx, &gone.id, now).await?;
-    for session in &lost {
-        let event = AuditEvent::done(
-            now,
-            "session.close",
-            Actor::Gateway,
-            Outcome::Lost.to_string(),
-        );
-        audit::append(&mut tx, &event.about_row(session)).await?;
-    }
-    tx.commit().await?;
-    info!(node = %gone.id, sessions = lost.len(), "Closed what an earlier run left open");
-    Ok(())
+    Ok(node)
 }
 
 /// The same after a restart, and no other gateway's: the machine and the data folder.

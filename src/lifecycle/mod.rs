@@ -5,6 +5,7 @@
 
 mod asking;
 mod kill;
+mod lost;
 mod record;
 
 use std::sync::Arc;

@@ -12,9 +12,10 @@ use std::{
 
 use bytes::Bytes;
 use russh::{ChannelId, ChannelWriteHalf, server};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::{inbox::Stream, talk::Tell};
+use crate::clock::Stopwatch;
 
 /// Refused, or ended by the gateway: sysexits.h `EX_NOPERM`.
 pub const NO_PERMISSION: u32 = 77;
@@ -51,7 +52,7 @@ pub struct PersonChannel {
     handle: server::Handle,
     /// Set once a terminal was asked for: then text goes where it is seen.
     terminal: OnceLock<()>,
-    opened: Instant,
+    opened: Stopwatch,
     /// When output was last put on its way, in milliseconds after that.
     busy_at: AtomicU64,
 }
@@ -67,7 +68,7 @@ impl PersonChannel {
             write,
             handle,
             terminal: OnceLock::new(),
-            opened: Instant::now(),
+            opened: Stopwatch::start(),
             busy_at: AtomicU64::new(0),
         }
     }
