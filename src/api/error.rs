@@ -336,9 +336,10 @@ impl From<BootstrapError> for Problem {
 fn status(refusal: &Refusal) -> StatusCode {
     use Refusal as R;
     match refusal {
-        R::NoSuchTarget(_) | R::NoSuchAccount { .. } | R::NoCheckout { .. } => {
-            StatusCode::NOT_FOUND
-        }
+        R::NoSuchTarget(_)
+        | R::NoSuchAccount { .. }
+        | R::NoCheckout { .. }
+        | R::NotYourName { .. } => StatusCode::NOT_FOUND,
 
         R::WhichAccount { .. }
         | R::ReasonMissing

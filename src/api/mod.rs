@@ -33,6 +33,7 @@ pub mod server;
 mod sessions;
 mod sight;
 mod sign_in;
+pub mod ssh;
 mod targets;
 #[cfg(test)]
 mod tests;
@@ -83,6 +84,8 @@ pub struct Parts {
     pub recordings: PathBuf,
     /// Whose signature proves the audit chain.
     pub audit_key: PublicKey,
+    /// What people configure their ssh from.
+    pub ssh: ssh::SshFacts,
     /// Ends the event streams, so that the drain need not wait for them.
     pub closing: CancellationToken,
 }

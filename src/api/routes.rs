@@ -6,7 +6,7 @@ use axum::http::Method;
 
 use super::{
     accounts, apply, audit, checkouts, class::Class, events, groups, keys, me, openapi, page,
-    policies, recordings, reveal, route::Route, sessions, sign_in, targets, users,
+    policies, recordings, reveal, route::Route, sessions, sign_in, ssh, targets, users,
 };
 use crate::model::{
     policy::Policy,
@@ -117,6 +117,9 @@ fn places() -> Vec<Route> {
             .takes::<targets::TargetPatch>().ok::<Target>(),
         Route::new(DELETE, "/targets/{name}", Admin, "Remove a target; its check-outs end", targets::remove)
             .no_content(),
+
+        Route::new(GET, "/ssh", SignedIn, "How targets are reached by SSH: names and public keys", ssh::show)
+            .ok::<ssh::SshFacts>(),
 
         Route::new(GET, "/accounts", Auditor, "The accounts, without their secrets", accounts::list)
             .lists::<Account>(accounts::FILTERS),

@@ -3,7 +3,7 @@
 use super::{Api, error::Problem};
 use crate::{
     model::{
-        checkout::{Checkout, Place},
+        checkout::Checkout,
         principal::{Principal, Role, Scope},
     },
     store::{self, StoreError},
@@ -12,16 +12,6 @@ use crate::{
 /// Auditors and admins read everything.
 pub fn reads_everything(by: &Principal) -> bool {
     by.may(Scope::Read) && (by.is(Role::Auditor) || by.is(Role::Admin))
-}
-
-/// Whether the terms of a place let somebody ask there.
-pub fn may_ask(by: &Principal, place: &Place) -> bool {
-    let terms = &place.policy.terms;
-    by.is(Role::Requester)
-        && terms.checkout
-        && (terms.requesters.is_empty() || !terms.requesters.is_disjoint(&by.groups))
-        && !place.target.disabled
-        && !place.account.disabled
 }
 
 /// Its holder, whoever may answer or end it, whoever did, and those who read everything.

@@ -288,7 +288,7 @@ fn form(by: &Principal, place: &Place) -> AccountForm {
         id: place.account.id.clone(),
         name: place.account.name.clone(),
         policy: place.policy.name.clone(),
-        may_ask: sight::may_ask(by, place),
+        may_ask: place.may_ask(by),
         reason: terms.reason,
         ticket: terms.ticket,
         ticket_pattern: terms.ticket_pattern.clone(),

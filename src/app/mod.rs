@@ -7,7 +7,7 @@ mod open;
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use russh::keys::PrivateKey;
+use russh::keys::PublicKey;
 use tokio::{net::TcpListener, sync::mpsc::UnboundedSender, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -131,8 +131,8 @@ impl App {
         let signer = open::signer(&config)?;
         let clock = Clock::system();
         open::floor(&clock, &store).await?;
-        let host_keys = ssh::load_or_create(&config.ssh.host_keys)?;
         let tls = Tls::open(&config.admin, clock.clone())?;
+        let ssh = ssh_settings(&config.ssh, names(&config, &tls))?;
 
         let switchboard = Switchboard::new();
         let lifecycle = Lifecycle::new(store.clone(), clock.clone(), switchboard.clone());
@@ -165,7 +165,7 @@ impl App {
         let (closing, stopping) = (CancellationToken::new(), CancellationToken::new());
         Ok(Self {
             addresses,
-            listeners: parts.listen(sockets, gate, &vault, host_keys, &tls, &closing)?,
+            listeners: parts.listen(sockets, gate, &vault, ssh, &tls, &closing)?,
             workers: parts.workers(node, &tls, &stopping),
             clerk: tokio::spawn(clerk.run()),
             parts,
@@ -256,11 +256,21 @@ impl Parts {
         sockets: Sockets,
         gate: Gate,
         vault: &Vault,
-        host_keys: Vec<PrivateKey>,
+        ssh: ssh::SshSettings,
         tls: &Tls,
         closing: &CancellationToken,
     ) -> Result<Vec<JoinHandle<()>>, StartError> {
         let Self { config, .. } = self;
+        let ssh_facts = api::ssh::SshFacts {
+            names: ssh.names.clone(),
+            domain: ssh.domain.clone(),
+            host_authority: line(ssh.host_authority.public_key()),
+            host_keys: ssh
+                .host_keys
+                .iter()
+                .map(|key| line(key.public_key()))
+                .collect(),
+        };
         let api = Api::new(api::Parts {
             store: self.store.clone(),
             clock: self.clock.clone(),
@@ -271,6 +281,7 @@ impl Parts {
             limits: config.limits.clone(),
             ways_in: gate.ways_in().clone(),
             recordings: config.recording.dir.clone(),
+            ssh: ssh_facts,
             audit_key: self.checkpoints.public_key(),
             closing: closing.clone(),
         });
@@ -279,8 +290,7 @@ impl Parts {
             metrics: self.metrics.clone(),
             closing: closing.clone(),
         };
-        let settings = ssh_settings(&config.ssh, host_keys);
-        let broker = ssh::SshBroker::new(gate, settings);
+        let broker = ssh::SshBroker::new(gate, ssh);
         let server_config = tls.server_config()?;
         let admin = api::server::serve(
             sockets.admin,
@@ -397,9 +407,26 @@ fn limits(config: &SshConfig) -> broker::Limits {
     }
 }
 
-fn ssh_settings(config: &SshConfig, host_keys: Vec<PrivateKey>) -> ssh::SshSettings {
-    ssh::SshSettings {
-        host_keys,
+/// A public key as OpenSSH writes it.
+fn line(key: &PublicKey) -> String {
+    key.to_openssh()
+        .expect("a key that was read can be written")
+}
+
+/// What people call the gateway, for its host certificate.
+fn names(config: &Config, tls: &Tls) -> Vec<String> {
+    let mut names = tls.names().to_vec();
+    let public = config.ssh.public.iter().map(|place| place.host().to_owned());
+    names.extend(public.filter(|name| !tls.names().contains(name)));
+    names
+}
+
+fn ssh_settings(config: &SshConfig, names: Vec<String>) -> Result<ssh::SshSettings, StartError> {
+    Ok(ssh::SshSettings {
+        host_keys: ssh::load_or_create(&config.host_keys)?,
+        host_authority: ssh::HostAuthority::load_or_create(&config.host_keys)?,
+        names,
+        domain: config.domain.as_str().to_owned(),
         max_channels: config.max_channels.get().into(),
         max_auth_attempts: config.max_auth_attempts.get().into(),
         alive: ssh::Alive {
@@ -407,5 +434,5 @@ fn ssh_settings(config: &SshConfig, host_keys: Vec<PrivateKey>) -> ssh::SshSetti
             count: config.alive_count.get().into(),
         },
         environment: ssh::Environment::new(config.env_allow.iter().cloned().map(String::from)),
-    }
+    })
 }

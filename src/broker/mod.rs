@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 
 use tokio::net::TcpStream;
 
-pub use self::door::{Arrival, Limits, listen};
+pub use self::door::{Arrival, GRACE, Limits, listen};
 use crate::kill::{KillSwitch, Leashed};
 
 /// One protocol's side of the door.

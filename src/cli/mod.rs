@@ -35,6 +35,7 @@ mod serve;
 mod session;
 mod sign_in;
 mod ssh;
+mod ssh_config;
 mod standing;
 mod table;
 mod target;

@@ -53,10 +53,7 @@ pub async fn run(args: Ssh, access: &Access, client: &Client, screen: &Screen) -
 
 async fn line(args: &Ssh, access: &Access, client: &Client) -> Result<Vec<String>, Failure> {
     let me = client.get(&["me"], &Query::new()).await?;
-    let user = match &me.value["user"] {
-        Value::Object(_) => json::text(&me.value, "user.name"),
-        _ => json::text(&me.value, "name"),
-    };
+    let user = user_of(&me.value);
     let place = match &args.gateway {
         Some(address) => address.clone(),
         None => told(&me.value, access)?,
@@ -77,9 +74,17 @@ async fn line(args: &Ssh, access: &Access, client: &Client) -> Result<Vec<String
     Ok(line)
 }
 
+/// The name of whom the gateway says one is.
+pub fn user_of(me: &Value) -> String {
+    match &me["user"] {
+        Value::Object(_) => json::text(me, "user.name"),
+        _ => json::text(me, "name"),
+    }
+}
+
 /// What the profile says, else what the gateway says. A gateway knows one name of its own;
 /// where both listeners are the same machine, the one that has just worked is better.
-fn told(me: &Value, access: &Access) -> Result<Address, Failure> {
+pub fn told(me: &Value, access: &Access) -> Result<Address, Failure> {
     if let Some(place) = access.ssh.as_ref().and_then(|place| place.parse().ok()) {
         return Ok(place);
     }

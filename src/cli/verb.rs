@@ -14,7 +14,7 @@ use super::{
     profile::{Access, Environment, Profiles},
     recording, request, reveal,
     screen::Screen,
-    serve, session, sign_in, ssh, target, token, user, wait,
+    serve, session, sign_in, ssh, ssh_config, target, token, user, wait,
 };
 
 #[derive(Subcommand)]
@@ -50,6 +50,9 @@ pub enum Verb {
     /// Connect to a target with ssh
     #[command(display_order = 2)]
     Ssh(ssh::Ssh),
+    /// Make `ssh db1.door` work with a stock client: known_hosts and ssh_config
+    #[command(display_order = 2)]
+    SshConfig(ssh_config::SshConfig),
     /// See an account's secret, where a check-out allows it
     #[command(display_order = 2)]
     Reveal(reveal::Reveal),
@@ -183,6 +186,7 @@ impl Verb {
             Self::Checkouts(args) => checkout::list(*args, client, screen).await,
             Self::Checkout(args) => checkout::show(args, client, screen).await,
             Self::Ssh(args) => ssh::run(args, access, client, screen).await,
+            Self::SshConfig(args) => ssh_config::run(args, access, client, screen).await,
             Self::Reveal(args) => reveal::run(args, client, screen).await,
             Self::Extend(args) => request::extend(args, client, screen).await,
             Self::CheckIn(args) => answer::say(answer::Verb::CheckIn, args, client, screen).await,

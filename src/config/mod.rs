@@ -22,7 +22,7 @@ pub use self::{
     load::{Effective, Load, Origin},
     problem::{ConfigError, Problem},
     secret::SecretSource,
-    values::{DatabaseUrl, EnvPattern, HostName, LogFormat, LogLevel, Port, machine},
+    values::{DatabaseUrl, Domain, EnvPattern, HostName, LogFormat, LogLevel, Port, machine},
 };
 use crate::model::{target::Address, time::Span, ways_in::WaysIn};
 
@@ -73,6 +73,7 @@ pub struct SshConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public: Option<Address>,
     pub host_keys: PathBuf,
+    pub domain: Domain,
     pub max_handshakes: NonZeroU32,
     pub max_per_address: NonZeroU32,
     pub max_connections: NonZeroU32,
@@ -151,6 +152,7 @@ impl Default for SshConfig {
             listen: Port::everywhere(2222),
             public: None,
             host_keys: "ssh".into(),
+            domain: Domain::known("door"),
             max_handshakes: nonzero(100),
             max_per_address: nonzero(20),
             max_connections: nonzero(2_000),

@@ -192,6 +192,50 @@ pub fn machine() -> Option<HostName> {
     HostName::try_from(name.trim().to_owned()).ok()
 }
 
+/// What stands behind a target's name where it is a host name; always in lower case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Domain(String);
+
+impl Domain {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(super) fn known(name: &str) -> Self {
+        Self(name.to_owned())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a domain in lower case, for example door or door.example.org")]
+pub struct NotADomain;
+
+impl TryFrom<String> for Domain {
+    type Error = NotADomain;
+    fn try_from(text: String) -> Result<Self, NotADomain> {
+        let is_label = |label: &str| {
+            (1..=63).contains(&label.len())
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+                && label
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        };
+        let named = text.starts_with(|first: char| !first.is_ascii_digit());
+        match named && text.len() <= 180 && text.split('.').all(is_label) {
+            true => Ok(Self(text)),
+            false => Err(NotADomain),
+        }
+    }
+}
+
+impl From<Domain> for String {
+    fn from(domain: Domain) -> Self {
+        domain.0
+    }
+}
+
 /// The name of an environment variable, or with a `*` at its end all that begin like it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -30,6 +30,8 @@ struct Board {
 struct Entries {
     next: u64,
     live: BTreeMap<u64, Entry>,
+    /// Who is connected and in no session: they end with their user and with the process.
+    present: BTreeMap<u64, (UserId, KillSwitch)>,
     /// Set once the process stops: nothing registers alive any more.
     closed: Option<KillReason>,
 }
@@ -81,6 +83,24 @@ impl Switchboard {
         }
     }
 
+    /// Reaches a connection that is in no session: it ends with its user and with the process,
+    /// and no drain waits for it.
+    pub fn attend(&self, user: UserId, switch: KillSwitch) -> Registration {
+        let mut entries = locked(&self.0.entries);
+        let closed = entries.closed.clone();
+        let key = entries.next;
+        entries.next += 1;
+        entries.present.insert(key, (user, switch.clone()));
+        drop(entries);
+        if let Some(reason) = closed {
+            switch.pull(reason);
+        }
+        Registration {
+            board: self.0.clone(),
+            key,
+        }
+    }
+
     /// Ends every session of a check-out here, and says how many were still alive.
     pub fn pull_checkout(&self, checkout: &CheckoutId, reason: KillReason) -> usize {
         self.pull(reason, |entry| entry.checkout == *checkout)
@@ -91,6 +111,7 @@ impl Switchboard {
     }
 
     pub fn pull_user(&self, user: &UserId, reason: KillReason) -> usize {
+        self.pull_present(&reason, |present| present == user);
         self.pull(reason, |entry| entry.user == *user)
     }
 
@@ -99,6 +120,7 @@ impl Switchboard {
     }
 
     pub fn pull_all(&self, reason: KillReason) -> usize {
+        self.pull_present(&reason, |_| true);
         self.pull(reason, |_| true)
     }
 
@@ -132,6 +154,17 @@ impl Switchboard {
             .expect("the switchboard holds the sender");
     }
 
+    fn pull_present(&self, reason: &KillReason, which: impl Fn(&UserId) -> bool) {
+        let switches: Vec<KillSwitch> = {
+            let entries = locked(&self.0.entries);
+            let concerned = entries.present.values().filter(|(user, _)| which(user));
+            concerned.map(|(_, switch)| switch.clone()).collect()
+        };
+        for switch in switches {
+            switch.pull(reason.clone());
+        }
+    }
+
     fn pull(&self, reason: KillReason, which: impl Fn(&Entry) -> bool) -> usize {
         // Collected first: a pull closes sockets, and their owners deregister.
         let switches: Vec<KillSwitch> = {
@@ -156,6 +189,7 @@ pub struct Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         let mut entries = locked(&self.board.entries);
+        entries.present.remove(&self.key);
         entries.live.remove(&self.key);
         // Sent under the lock, so that the counts arrive in the order they were true.
         self.board.live.send_replace(entries.live.len());

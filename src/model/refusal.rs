@@ -117,6 +117,15 @@ pub enum Refusal {
     // Using.
     #[error("you have no active check-out for {target}; ask for one: doorward request {target}")]
     NoCheckout { target: String },
+    #[error(
+        "{typed} is neither your name here, {user}, nor an account on {target} that you may use: \
+         name one of them, as in {user}@{target}"
+    )]
+    NotYourName {
+        typed: String,
+        user: UserName,
+        target: TargetName,
+    },
     #[error("your check-out {code} for {target} waits for an approval")]
     StillWaiting { code: Code, target: TargetName },
     #[error("your check-out {code} begins at {starts_at}")]
@@ -199,6 +208,7 @@ impl Refusal {
             Self::NothingDue => "nothing-due",
             Self::SessionClosed => "session-closed",
             Self::NoCheckout { .. } => "no-checkout",
+            Self::NotYourName { .. } => "not-your-name",
             Self::StillWaiting { .. } => "still-waiting",
             Self::NotYetOpen { .. } => "not-yet-open",
             Self::TooManySessions { .. } => "too-many-sessions",

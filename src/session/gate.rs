@@ -17,7 +17,7 @@ use crate::{
     audit,
     clock::Clock,
     identity::Identity,
-    kill::{KillSwitch, Switchboard},
+    kill::{KillSwitch, Registration, Switchboard},
     lifecycle::{Change, Lifecycle},
     model::{
         audit::{Actor, AuditEvent},
@@ -88,6 +88,13 @@ impl Gate {
 
     pub fn recordings(&self) -> &Recordings {
         &self.0.parts.recordings
+    }
+
+    /// Has `switch` pulled when the user is disabled or the gateway stops, for a connection
+    /// that is in no session.
+    pub fn attend(&self, by: &Principal, switch: KillSwitch) -> Registration {
+        let Self(inner) = self;
+        inner.parts.switchboard.attend(by.user.clone(), switch)
     }
 
     pub(super) async fn note(&self, event: AuditEvent) {

@@ -7,6 +7,7 @@ mod clerk;
 pub mod credential;
 pub mod dial;
 mod gate;
+mod guest;
 pub mod reveal;
 mod traffic;
 

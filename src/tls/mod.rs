@@ -104,6 +104,11 @@ impl Tls {
         })))
     }
 
+    /// What people call this machine.
+    pub fn names(&self) -> &[String] {
+        &self.0.names
+    }
+
     /// For the admin endpoint. Follows every later `reload`.
     pub fn server_config(&self) -> Result<Arc<ServerConfig>, TlsError> {
         let mut config = ServerConfig::builder_with_provider(provider())

@@ -10,6 +10,7 @@ mod api;
 mod cli;
 mod faults;
 mod hostile;
+mod jump;
 mod life;
 mod limits;
 mod ssh;

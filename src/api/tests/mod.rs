@@ -108,6 +108,7 @@ impl House {
             ways_in,
             recordings: folder.path().to_owned(),
             audit_key: "00".repeat(32).parse().unwrap(),
+            ssh: Default::default(),
             closing: Default::default(),
         });
         Self {

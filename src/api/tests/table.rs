@@ -92,6 +92,7 @@ const EXPECTED: &[(&str, &str, &str, &str)] = &[
     ("GET", "/targets/{name}", "signed-in", ""),
     ("PATCH", "/targets/{name}", "admin", "{}"),
     ("DELETE", "/targets/{name}", "admin", ""),
+    ("GET", "/ssh", "signed-in", ""),
     ("GET", "/accounts", "auditor", ""),
     (
         "POST",

@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// How long the person's leg outlives the target's, to read why it ended (P2).
-const GRACE: Duration = Duration::from_millis(250);
+pub const GRACE: Duration = Duration::from_millis(250);
 
 /// After a failed accept, which mostly means that the process is out of descriptors.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -159,6 +159,29 @@ impl Arrival {
         if let Some(place) = &mut self.place {
             place.leave_handshake();
         }
+    }
+
+    /// The claim of a connection that comes through this one: it counts as one more, and
+    /// `hurry` gives it the time that every connection has to sign in.
+    pub fn inside(
+        &self,
+        switch: KillSwitch,
+    ) -> Option<(Self, impl Future<Output = ()> + Send + use<>)> {
+        let hall = self.place.as_ref()?.hall.clone();
+        let room = hall.room.clone().try_acquire_owned().ok()?;
+        let limit = hall.limits.handshake_timeout;
+        let signed_in = CancellationToken::new();
+        let hurry = hurry(switch, signed_in.clone(), limit, CancellationToken::new());
+        let place = Place {
+            hall,
+            half_open: None,
+            _room: room,
+        };
+        let arrival = Self {
+            place: Some(place),
+            signed_in,
+        };
+        Some((arrival, hurry))
     }
 }
 

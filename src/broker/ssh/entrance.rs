@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tracing::{debug, info};
 
 use super::{
+    channels::Channels,
     login::Login,
     person::{NO_PERMISSION, TRY_AGAIN, Told, UNAVAILABLE},
     relay::Activity,
@@ -24,6 +25,10 @@ use crate::{
 /// How long somebody who was refused may stay, to be told on every channel they open.
 const FAREWELL: Duration = Duration::from_secs(10);
 
+/// How long somebody may stand in the hall without a channel: a master connection is kept
+/// for the next jump, a forgotten one is not.
+const WELCOME: Duration = Duration::from_secs(600);
+
 /// How long a client may take to leave after its target is gone.
 const LEAVE: Duration = Duration::from_millis(500);
 
@@ -40,10 +45,20 @@ pub enum Way {
 
 /// Where somebody stands who has signed in and named no target.
 pub struct Hall {
+    pub gate: Gate,
     pub visitor: Visitor,
 }
 
 impl Hall {
+    pub async fn audit_refused(&self, kind: &str, refusal: &Refusal) {
+        let Visitor {
+            principal, peer, ..
+        } = &self.visitor;
+        self.gate
+            .audit_refused(principal, *peer, kind, refusal)
+            .await;
+    }
+
     /// What there is for them here.
     pub fn told(&self) -> Told {
         Told {
@@ -80,13 +95,16 @@ pub async fn open(
     alive: Alive,
     way: watch::Sender<Option<Way>>,
     person: server::Handle,
+    channels: Channels,
 ) {
     let switch = visitor.switch.clone();
     if visitor.login.place.is_none() {
-        let hall = Arc::new(Hall { visitor });
+        let _attended = gate.attend(&visitor.principal, switch);
+        let hall = Arc::new(Hall { gate, visitor });
         let sentence = hall.told().sentence;
         way.send_replace(Some(Way::Hall(hall)));
-        return part(FAREWELL, sentence, &person).await;
+        channels.deserted(WELCOME).await;
+        return part(Duration::ZERO, sentence, &person).await;
     }
     let (stay, sentence) = match enter(&gate, visitor, alive).await {
         Ok(bridge) => {
@@ -109,6 +127,13 @@ pub async fn open(
         }
     };
     part(stay, sentence, &person).await;
+}
+
+/// Somebody who is known and gets no further: told on every channel they open.
+pub async fn turn_away(told: Told, way: watch::Sender<Option<Way>>, person: server::Handle) {
+    let sentence = told.sentence.clone();
+    way.send_replace(Some(Way::Closed(told)));
+    part(FAREWELL, sentence, &person).await;
 }
 
 /// Mostly the client leaves by itself, told on its channel. One that would keep the
@@ -159,7 +184,7 @@ async fn enter(gate: &Gate, visitor: Visitor, alive: Alive) -> Result<Bridge, To
     }
 }
 
-fn refused(refusal: &Refusal) -> Told {
+pub fn refused(refusal: &Refusal) -> Told {
     Told {
         sentence: format!("Refused: {refusal}"),
         status: match refusal {

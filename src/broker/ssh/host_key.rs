@@ -41,26 +41,35 @@ pub enum HostKeyError {
 
 /// The host keys in `folder`, in OpenSSH's form; an Ed25519 key is made if it is missing.
 pub fn load_or_create(folder: &Path) -> Result<Vec<PrivateKey>, HostKeyError> {
-    let made = folder.join(MADE);
-    if !made.exists() {
-        let key = make()?;
-        write(&made, &key)?;
-    }
+    load_or_make(&folder.join(MADE), "doorward")?;
     NAMES
         .iter()
         .map(|name| folder.join(name))
         .filter(|path| path.exists())
-        .map(|path| {
-            load_secret_key(&path, None).map_err(|source| HostKeyError::Read { path, source })
-        })
+        .map(|path| load(&path))
         .collect()
 }
 
-fn make() -> Result<PrivateKey, HostKeyError> {
+/// The Ed25519 key in this file, made if it is missing.
+pub fn load_or_make(path: &Path, comment: &str) -> Result<PrivateKey, HostKeyError> {
+    if !path.exists() {
+        write(path, &make(comment)?)?;
+    }
+    load(path)
+}
+
+fn load(path: &Path) -> Result<PrivateKey, HostKeyError> {
+    load_secret_key(path, None).map_err(|source| HostKeyError::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn make(comment: &str) -> Result<PrivateKey, HostKeyError> {
     let mut seed = Zeroizing::new([0; 32]);
     aws_lc_rs::rand::fill(seed.as_mut_slice()).map_err(|_| HostKeyError::Entropy)?;
     let pair = KeypairData::from(Ed25519Keypair::from_seed(&seed));
-    PrivateKey::new(pair, "doorward").map_err(HostKeyError::Make)
+    PrivateKey::new(pair, comment).map_err(HostKeyError::Make)
 }
 
 /// Readable by its owner alone from its first byte on, and whole or not there.

@@ -5,10 +5,14 @@
 //! the session was not admitted for and that is not recorded.
 
 mod algorithms;
+mod authority;
 mod channel;
+mod channels;
 mod entrance;
+mod face;
 mod host_key;
 mod inbox;
+mod jump;
 mod login;
 mod person;
 mod read_ahead;
@@ -18,26 +22,32 @@ mod sign_in;
 mod talk;
 mod target;
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    sync::{Arc, Mutex},
+};
 
 use russh::{SshId, keys::PrivateKey};
 use tracing::debug;
 
 pub use self::{
+    authority::HostAuthority,
     host_key::{HostKeyError, load_or_create},
     talk::Environment,
     target::Alive,
 };
-use self::{inbox::WINDOW, read_ahead::ReadAhead, server::FromPerson};
+use self::{face::Faces, read_ahead::ReadAhead, server::FromPerson};
 use super::{Broker, Connection};
 use crate::session::Gate;
-
-/// A rejected sign-in takes this long, whatever was wrong. Longer than a password check.
-const REJECTION: Duration = Duration::from_millis(500);
 
 /// What an operator may set.
 pub struct SshSettings {
     pub host_keys: Vec<PrivateKey>,
+    pub host_authority: HostAuthority,
+    /// What people call the gateway.
+    pub names: Vec<String>,
+    /// What stands behind a target's name where it is a host name: `door`.
+    pub domain: String,
     /// Of one connection.
     pub max_channels: usize,
     pub max_auth_attempts: usize,
@@ -51,7 +61,7 @@ pub struct SshBroker(Arc<Parts>);
 
 struct Parts {
     gate: Gate,
-    config: Arc<russh::server::Config>,
+    faces: Faces,
     max_channels: usize,
     alive: Alive,
     environment: Arc<Environment>,
@@ -59,29 +69,18 @@ struct Parts {
 
 impl SshBroker {
     pub fn new(gate: Gate, settings: SshSettings) -> Self {
-        let config = russh::server::Config {
-            server_id: id(),
-            methods: server::methods(),
-            auth_rejection_time: REJECTION,
-            // Asking which ways there are is no attempt.
-            auth_rejection_time_initial: Some(Duration::ZERO),
+        let faces = Faces {
             keys: settings.host_keys,
-            window_size: WINDOW,
-            manual_window_grants: true,
-            // Only the confirmation of an open goes through it.
-            channel_buffer_size: 1,
-            preferred: algorithms::towards_people(),
-            // The question which ways there are counts as one.
-            max_auth_attempts: settings.max_auth_attempts + 1,
-            // The check-out has its own limits.
-            inactivity_timeout: None,
-            keepalive_interval: Some(settings.alive.interval),
-            keepalive_max: settings.alive.count,
-            ..russh::server::Config::default()
+            authority: settings.host_authority,
+            names: settings.names,
+            domain: settings.domain,
+            max_auth_attempts: settings.max_auth_attempts,
+            alive: settings.alive,
+            drawn: Mutex::default(),
         };
         Self(Arc::new(Parts {
             gate,
-            config: Arc::new(config),
+            faces,
             max_channels: settings.max_channels,
             alive: settings.alive,
             environment: Arc::new(settings.environment),
@@ -90,6 +89,10 @@ impl SshBroker {
 
     fn gate(&self) -> &Gate {
         &self.0.gate
+    }
+
+    fn faces(&self) -> &Faces {
+        &self.0.faces
     }
 
     fn alive(&self) -> Alive {
@@ -114,8 +117,8 @@ impl Broker for SshBroker {
             arrival,
         } = connection;
         let handler = FromPerson::new(self.clone(), peer, switch, arrival);
-        let running =
-            russh::server::run_stream(self.0.config.clone(), ReadAhead::new(stream), handler);
+        let config = self.faces().own(self.gate().now());
+        let running = russh::server::run_stream(config, ReadAhead::new(stream), handler);
         // It runs in a task of its own, which ends with its stream. The handler owns all
         // other tasks of the connection and ends with that task.
         let ended = match running.await {

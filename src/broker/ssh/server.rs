@@ -4,22 +4,13 @@
 //! it puts down what came for the channel's own task. Identity comes from the key whose
 //! signature was verified or the password that was right, never from what was offered (P8).
 
-use std::{
-    borrow::Cow,
-    collections::HashMap,
-    net::SocketAddr,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{borrow::Cow, net::SocketAddr};
 
 use russh::{
     ChannelId, ChannelOpenFailure, Disconnect, MethodKind, MethodSet, Pty, Sig,
     keys::HashAlg,
     server::{
-        Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session as Wire,
+        Auth, ChannelOpenHandle, Handle, Handler, Msg, PublicKeyOffer, Response, Session as Wire,
         VerifiedPublicKey,
     },
 };
@@ -28,11 +19,13 @@ use tracing::{debug, info, warn};
 
 use super::{
     SshBroker, algorithms,
-    channel::{Channel, Left},
+    channel::Channel,
+    channels::Channels,
     entrance::{self, Visitor, Way},
-    inbox::{Inbox, Stream},
+    inbox::Stream,
+    jump::{Guest, Jump},
     login::Login,
-    person::PersonChannel,
+    person::{PersonChannel, Told},
     talk::{Ask, Size, Start, Terminal},
 };
 use crate::{
@@ -42,16 +35,18 @@ use crate::{
     model::{principal::Principal, refusal::Refusal, text::Text},
 };
 
-/// How long the last words on all channels may take. What is left of the grace of the leg is
-/// for the disconnect.
-const TELLING: Duration = Duration::from_millis(100);
-
 pub struct FromPerson {
     broker: SshBroker,
     peer: SocketAddr,
     switch: KillSwitch,
     arrival: Arrival,
+    /// Who comes through an outer connection, where this is one inside it.
+    guest: Option<Guest>,
     proven: Option<(Principal, Login)>,
+    /// Why somebody who has proven who they are gets no further.
+    unwelcome: Option<Told>,
+    /// Who stands in the hall, from where one may jump.
+    in_hall: Option<Principal>,
     /// The name whose keys were offered and not known, until somebody proves who they are.
     strange: Option<String>,
     way: watch::Sender<Option<Way>>,
@@ -67,7 +62,10 @@ impl FromPerson {
             peer,
             switch,
             arrival,
+            guest: None,
             proven: None,
+            unwelcome: None,
+            in_hall: None,
             strange: None,
             way: watch::Sender::default(),
             channels: Channels::default(),
@@ -75,13 +73,60 @@ impl FromPerson {
         }
     }
 
+    /// The same for a connection inside a channel of another one.
+    pub fn through(
+        broker: SshBroker,
+        peer: SocketAddr,
+        switch: KillSwitch,
+        arrival: Arrival,
+        guest: Guest,
+    ) -> Self {
+        let mut person = Self::new(broker, peer, switch, arrival);
+        person.guest = Some(guest);
+        person
+    }
+
+    /// Whom a log-in name is of. Inside another connection that is settled.
+    fn name_of(&self, typed: &str) -> String {
+        match &self.guest {
+            Some(guest) => guest.principal.name.to_string(),
+            None => name_of(typed),
+        }
+    }
+
+    /// A guest is known; what they typed says only as whom they want to go on.
+    async fn welcome(&mut self, user: &str, mut guest: Guest) -> Result<Auth, russh::Error> {
+        let login = guest.login(user, self.broker.gate()).await;
+        let Guest { principal, .. } = guest;
+        let login = match login {
+            Ok(login) => login,
+            Err(refusal) => {
+                let gate = self.broker.gate();
+                gate.audit_refused(&principal, self.peer, "session.open", &refusal)
+                    .await;
+                self.unwelcome = Some(entrance::refused(&refusal));
+                Login {
+                    user: principal.name.clone(),
+                    place: None,
+                }
+            }
+        };
+        self.proven = Some((principal, login));
+        Ok(Auth::Accept)
+    }
+
     /// One answer for everybody who is not let in; russh gives it after the same time.
-    fn prove(
+    async fn prove(
         &mut self,
         user: &str,
         proven: Result<Principal, SignInError>,
     ) -> Result<Auth, russh::Error> {
         match proven {
+            Ok(principal) if let Some(guest) = self.guest.clone() => {
+                if guest.principal.user == principal.user {
+                    return self.welcome(user, guest).await;
+                }
+            }
             // What proved the identity and what is asked for are of the same request.
             Ok(principal) => match user.parse() {
                 Ok(login) => {
@@ -97,12 +142,12 @@ impl FromPerson {
     }
 
     async fn password(&mut self, user: &str, password: &str) -> Result<Auth, russh::Error> {
-        let name = name_of(user);
+        let name = self.name_of(user);
         let identity = self.broker.gate().identity();
         let proven = identity
             .password(&name, password, self.peer.ip(), Door::Ssh)
             .await;
-        self.prove(user, proven)
+        self.prove(user, proven).await
     }
 
     fn ask(&self, channel: ChannelId, ask: Ask) -> Result<(), russh::Error> {
@@ -113,6 +158,43 @@ impl FromPerson {
             info!(peer = %self.peer, "Client floods a channel with requests");
             russh::Error::Inconsistent
         })
+    }
+
+    /// Ends the connection inside this channel here, under the name of the target.
+    async fn jump(
+        &mut self,
+        guest: Guest,
+        channel: russh::Channel<Msg>,
+        reply: ChannelOpenHandle,
+        handle: Handle,
+    ) {
+        let switch = KillSwitch::new();
+        let Some((arrival, hurry)) = self.arrival.inside(switch.clone()) else {
+            return reply.reject(ChannelOpenFailure::ResourceShortage).await;
+        };
+        let id = channel.id();
+        let asks = match self.channels.enter(id, self.broker.max_channels()) {
+            Some(asks) if !self.switch.is_pulled() => asks,
+            _ => return reply.reject(ChannelOpenFailure::ResourceShortage).await,
+        };
+        let (_, write) = channel.split();
+        reply.accept().await;
+        let jump = Jump {
+            broker: self.broker.clone(),
+            guest,
+            peer: self.peer,
+            person: PersonChannel::new(write, handle),
+            asks,
+            outer: self.switch.clone(),
+            switch,
+            arrival,
+        };
+        let channels = self.channels.clone();
+        self.spawn(hurry);
+        self.spawn(async move {
+            let left = jump.serve().await;
+            channels.leave(id, left);
+        });
     }
 
     fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
@@ -158,17 +240,27 @@ async fn audit_refused(mut way: watch::Receiver<Option<Way>>, what: String) {
         Ok(way) => way.clone(),
         Err(_) => return,
     };
-    if let Some(Way::Open(bridge)) = way {
-        let refusal = Refusal::Unsupported(what);
-        bridge
-            .session
-            .audit_refused("channel.refused", &refusal)
-            .await;
+    let refusal = Refusal::Unsupported(what);
+    match way {
+        Some(Way::Open(bridge)) => {
+            let session = &bridge.session;
+            session.audit_refused("channel.refused", &refusal).await;
+        }
+        Some(Way::Hall(hall)) => hall.audit_refused("channel.refused", &refusal).await,
+        Some(Way::Closed(_)) | None => {}
     }
 }
 
 impl Handler for FromPerson {
     type Error = russh::Error;
+
+    /// Only a guest needs no proof: they gave it on the connection that this one is inside of.
+    async fn auth_none(&mut self, user: &str) -> Result<Auth, russh::Error> {
+        match self.guest.clone() {
+            Some(guest) => self.welcome(user, guest).await,
+            None => Ok(Auth::reject()),
+        }
+    }
 
     async fn auth_publickey_offered(
         &mut self,
@@ -180,10 +272,10 @@ impl Handler for FromPerson {
         }
         let fingerprint = offer.public_key.fingerprint(HashAlg::Sha256).to_string();
         let identity = self.broker.gate().identity();
-        match identity.knows_key(&name_of(user), &fingerprint).await {
+        match identity.knows_key(&self.name_of(user), &fingerprint).await {
             Ok(true) => Ok(Auth::Accept),
             Ok(false) => {
-                self.strange = Some(name_of(user));
+                self.strange = Some(self.name_of(user));
                 Ok(rejected())
             }
             Err(error) => {
@@ -204,9 +296,9 @@ impl Handler for FromPerson {
         let fingerprint = key.public_key.fingerprint(HashAlg::Sha256).to_string();
         let identity = self.broker.gate().identity();
         let proven = identity
-            .ssh_key(&name_of(user), &fingerprint, self.peer.ip())
+            .ssh_key(&self.name_of(user), &fingerprint, self.peer.ip())
             .await;
-        self.prove(user, proven)
+        self.prove(user, proven).await
     }
 
     async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, russh::Error> {
@@ -250,11 +342,21 @@ impl Handler for FromPerson {
             client: Text::ours(&client).one_line(),
             switch: self.switch.clone(),
         };
+        if self.guest.is_none() && visitor.login.place.is_none() {
+            self.in_hall = Some(visitor.principal.clone());
+        }
         // At once, not with the first channel: the way to the target opens while the
         // client takes its own next step.
         let (gate, alive) = (self.broker.gate().clone(), self.broker.alive());
         let (way, handle) = (self.way.clone(), session.handle());
-        self.spawn(entrance::open(gate, visitor, alive, way, handle.clone()));
+        let channels = self.channels.clone();
+        match self.unwelcome.take() {
+            Some(told) => self.spawn(entrance::turn_away(told, way, handle.clone())),
+            None => {
+                let opening = entrance::open(gate, visitor, alive, way, handle.clone(), channels);
+                self.spawn(opening);
+            }
+        }
         let (switch, channels) = (self.switch.clone(), self.channels.clone());
         self.spawn(async move {
             let reason = switch.killed().await;
@@ -313,14 +415,21 @@ impl Handler for FromPerson {
 
     async fn channel_open_direct_tcpip(
         &mut self,
-        _: russh::Channel<Msg>,
+        channel: russh::Channel<Msg>,
         host: &str,
         port: u32,
         _: &str,
         _: u32,
         reply: ChannelOpenHandle,
-        _: &mut Wire,
+        session: &mut Wire,
     ) -> Result<(), russh::Error> {
+        if let Some(principal) = self.in_hall.clone()
+            && let Some(target) = self.broker.faces().target(host)
+        {
+            let guest = Guest { principal, target };
+            self.jump(guest, channel, reply, session.handle()).await;
+            return Ok(());
+        }
         let host: String = host.chars().take(253).collect();
         let host = Text::ours(&host).one_line();
         self.refuse_channel(format!("forwarding to {host}:{port}"), reply);
@@ -521,67 +630,5 @@ fn name_of(typed: &str) -> String {
     match typed.parse::<Login>() {
         Ok(login) => login.user.to_string(),
         Err(_) => format!("?{}", typed.chars().take(64).collect::<String>()),
-    }
-}
-
-/// The open channels of a connection.
-#[derive(Clone, Default)]
-struct Channels(Arc<Inner>);
-
-#[derive(Default)]
-struct Inner {
-    open: Mutex<HashMap<ChannelId, Arc<Inbox<Ask>>>>,
-    /// How long a client may take to leave that was told, and so may go by itself.
-    leave: Mutex<Option<Duration>>,
-    untold: AtomicBool,
-    left: tokio::sync::Notify,
-}
-
-impl Channels {
-    fn enter(&self, id: ChannelId, most: usize) -> Option<Arc<Inbox<Ask>>> {
-        let mut open = self.open();
-        if open.len() >= most {
-            return None;
-        }
-        let asks = Arc::new(Inbox::default());
-        open.insert(id, asks.clone());
-        Some(asks)
-    }
-
-    fn of(&self, id: ChannelId) -> Option<Arc<Inbox<Ask>>> {
-        self.open().get(&id).cloned()
-    }
-
-    fn leave(&self, id: ChannelId, left: Left) {
-        // First how it was left: whoever sees no channel open any more looks at that.
-        match left {
-            Left::Orderly => {}
-            Left::Told(leave) => {
-                let mut longest = self.0.leave.lock().unwrap_or_else(PoisonError::into_inner);
-                *longest = (*longest).max(Some(leave));
-            }
-            Left::Untold => self.0.untold.store(true, Ordering::Release),
-        }
-        self.open().remove(&id);
-        self.0.left.notify_one();
-    }
-
-    /// After a cut: waits until the client had its chance to read why and to leave by
-    /// itself. One that was told on no channel, or not on each, has none to wait for.
-    async fn told_or_untold(&self) {
-        let told = async {
-            while !self.open().is_empty() {
-                self.0.left.notified().await;
-            }
-            *self.0.leave.lock().unwrap_or_else(PoisonError::into_inner)
-        };
-        let leave = tokio::time::timeout(TELLING, told).await.ok().flatten();
-        if let Some(leave) = leave.filter(|_| !self.0.untold.load(Ordering::Acquire)) {
-            tokio::time::sleep(leave).await;
-        }
-    }
-
-    fn open(&self) -> MutexGuard<'_, HashMap<ChannelId, Arc<Inbox<Ask>>>> {
-        self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -19,6 +19,19 @@ pub enum Ask {
     Close,
 }
 
+impl Ask {
+    /// Whether the client waits for an answer to it.
+    pub fn wants_reply(&self) -> WantsReply {
+        match self {
+            Self::Terminal(wants, _)
+            | Self::Variable(wants, ..)
+            | Self::Start(wants, _)
+            | Self::Other(wants, _) => *wants,
+            Self::Resize(_) | Self::Signal(_) | Self::Eof | Self::Close => false,
+        }
+    }
+}
+
 /// From the target.
 #[derive(Debug)]
 pub enum Tell {

@@ -34,6 +34,18 @@ pub struct Place {
     pub policy: Policy,
 }
 
+impl Place {
+    /// Whether the terms let somebody ask here.
+    pub fn may_ask(&self, by: &Principal) -> bool {
+        let terms = &self.policy.terms;
+        by.is(Role::Requester)
+            && terms.checkout
+            && (terms.requesters.is_empty() || !terms.requesters.is_disjoint(&by.groups))
+            && !self.target.disabled
+            && !self.account.disabled
+    }
+}
+
 impl Checkout {
     /// A new request of `by`; active at once where the terms need no vote.
     pub fn request(
