@@ -53,14 +53,21 @@ pub async fn guard(State(post): State<Post>, mut request: Request, next: Next) -
         request.extensions_mut().insert(caller.clone());
     }
     request.extensions_mut().insert(spec.clone());
-    let response = if spec.streams() {
-        next.run(request).await
-    } else {
-        timeout(PATIENCE, next.run(request))
-            .await
-            .unwrap_or_else(|_| Problem::too_slow().into_response())
-    };
-    answered(&api, &spec, peer, caller, response).await
+    if spec.streams() {
+        let response = next.run(request).await;
+        return answered(&api, &spec, peer, caller, response).await;
+    }
+    // In a task of its own: what was begun is done whole, also for a caller who hangs up or
+    // has waited too long. A user who is written down as disabled must be cut as well.
+    let whole = tokio::spawn(async move {
+        let response = next.run(request).await;
+        answered(&api, &spec, peer, caller, response).await
+    });
+    match timeout(PATIENCE, whole).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(panic)) => std::panic::resume_unwind(panic.into_panic()),
+        Err(_) => Problem::too_slow().into_response(),
+    }
 }
 
 /// Who calls, if the class of the route lets them.

@@ -8,7 +8,7 @@ mod open;
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use russh::keys::PublicKey;
-use tokio::{net::TcpListener, sync::mpsc::UnboundedSender, task::JoinHandle};
+use tokio::{net::TcpListener, sync::mpsc::UnboundedSender, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -34,6 +34,9 @@ use crate::{
     tls::{Tls, TlsError},
     vault::{SigningKeyError, Vault, VaultError, keyfile::KeyFileError},
 };
+
+/// How long the ends of the last sessions may take to be written.
+const CLERK: Duration = Duration::from_secs(15);
 
 /// A node that has shown no life for so long is gone for good.
 const GONE: Duration = Duration::from_secs(60);
@@ -220,7 +223,13 @@ impl App {
             store,
             ..
         } = self.parts;
-        ended("Clerk", vec![self.clerk]).await;
+        // A store that is gone must not keep the process: the next start closes what is left.
+        if timeout(CLERK, ended("Clerk", vec![self.clerk]))
+            .await
+            .is_err()
+        {
+            warn!("Session ends left for the next start");
+        }
         recordings.drained().await;
         checkpoints.write().await;
         store.close().await;

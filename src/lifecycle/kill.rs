@@ -14,7 +14,23 @@ use crate::{
 
 impl Lifecycle {
     /// Closes a session of this node: for its holder, and for whoever could end its check-out.
+    ///
+    /// Runs to its end also when nobody waits for it any more, as every command does.
     pub async fn kill_session(
+        &self,
+        by: &Principal,
+        session: &SessionRow,
+        message: Text,
+    ) -> Result<(), LifecycleError> {
+        let (lifecycle, by, session) = (self.clone(), by.clone(), session.clone());
+        let decided = tokio::spawn(async move { lifecycle.kill(&by, &session, message).await });
+        match decided.await {
+            Ok(decided) => decided,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+
+    async fn kill(
         &self,
         by: &Principal,
         session: &SessionRow,

@@ -238,12 +238,9 @@ impl Lifecycle {
         user: &UserId,
         message: &str,
     ) -> Result<usize, LifecycleError> {
-        let ended = self
-            .withdraw(
-                store::checkout::open_of_user(&self.0.store, user).await?,
-                message,
-            )
-            .await;
+        let open = store::checkout::open_of_user(&self.0.store, user).await;
+        let ended = self.withdraw(open, message).await;
+        // Whatever could be written down: what is live ends.
         self.0.switchboard.pull_user(user, KillReason::UserDisabled);
         ended
     }
@@ -254,12 +251,8 @@ impl Lifecycle {
         target: &TargetId,
         message: &str,
     ) -> Result<usize, LifecycleError> {
-        let ended = self
-            .withdraw(
-                store::checkout::open_of_target(&self.0.store, target).await?,
-                message,
-            )
-            .await;
+        let open = store::checkout::open_of_target(&self.0.store, target).await;
+        let ended = self.withdraw(open, message).await;
         self.0
             .switchboard
             .pull_target(target, KillReason::TargetGone);
@@ -271,20 +264,26 @@ impl Lifecycle {
         account: &AccountId,
         message: &str,
     ) -> Result<usize, LifecycleError> {
-        self.withdraw(
-            store::checkout::open_of_account(&self.0.store, account).await?,
-            message,
-        )
-        .await
+        let open = store::checkout::open_of_account(&self.0.store, account).await;
+        self.withdraw(open, message).await
     }
 
+    /// Ends what is still open though its user, target or account is disabled or gone: a
+    /// gateway that was killed between the two has left it so.
+    pub async fn withdraw_orphans(&self) -> Result<usize, LifecycleError> {
+        let open = store::checkout::orphans(&self.0.store).await;
+        let why = "the user, the target or the account is disabled or gone";
+        self.withdraw(open, why).await
+    }
+
+    /// One that cannot be ended now does not keep the others open.
     async fn withdraw(
         &self,
-        checkouts: Vec<Checkout>,
+        checkouts: Result<Vec<Checkout>, StoreError>,
         message: &str,
     ) -> Result<usize, LifecycleError> {
-        let mut ended = 0;
-        for checkout in checkouts {
+        let (mut ended, mut failed) = (0, None);
+        for checkout in checkouts? {
             let command = Command::Withdraw {
                 message: Text::ours(message),
             };
@@ -292,10 +291,10 @@ impl Lifecycle {
                 Ok(_) => ended += 1,
                 // It ended by itself in the meantime, which is what was wanted.
                 Err(LifecycleError::Refused(_)) => {}
-                Err(error) => return Err(error),
+                Err(error) => failed = Some(error),
             }
         }
-        Ok(ended)
+        failed.map_or(Ok(ended), Err)
     }
 
     /// The one function: load, apply, write with the audit event, pull the switch.

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{Datelike, NaiveTime, TimeZone, Weekday};
+use chrono::{Datelike, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Weekday};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -211,14 +211,21 @@ impl WeeklyHours {
                     NaiveTime::MIN => local.date_naive().succ_opt()?,
                     _ => local.date_naive(),
                 };
-                // A local time that a clock change skips or repeats: the earlier reading ends access.
-                let end = self
-                    .zone
-                    .from_local_datetime(&day.and_time(window.to))
-                    .earliest();
-                Some(end.map_or(now, |end| Timestamp::from_millis(end.timestamp_millis())))
+                self.instant(day.and_time(window.to))
             })
+            // In an hour that comes twice the first time has ended it.
+            .filter(|end| *end > now)
             .max()
+    }
+
+    /// When clocks show this local time: the first time if a clock change repeats it, the end
+    /// of the gap if one skips it. No zone skips a whole day's worth of minutes.
+    fn instant(&self, local: NaiveDateTime) -> Option<Timestamp> {
+        let shown = (0..24 * 60).find_map(|late| {
+            let local = local + TimeDelta::minutes(late);
+            self.zone.from_local_datetime(&local).earliest()
+        })?;
+        Some(Timestamp::from_millis(shown.timestamp_millis()))
     }
 }
 
@@ -354,6 +361,28 @@ mod tests {
     #[test]
     fn an_unknown_setting_is_refused() {
         assert!(serde_json::from_str::<Terms>(r#"{"maximum_duraton": "4h"}"#).is_err());
+    }
+
+    #[test]
+    fn weekly_hours_end_once_whatever_the_clocks_do() {
+        let night = |to: &str| WeeklyHours {
+            zone: chrono_tz::Europe::Vienna,
+            windows: vec![HourWindow {
+                days: vec![Weekday::Sun],
+                from: NaiveTime::MIN,
+                to: to.parse().unwrap(),
+            }],
+        };
+        // 02:30 comes twice on this day, at 00:30Z and at 01:30Z.
+        let twice = night("02:30:00");
+        let end = Some(at("2030-10-27T00:30:00Z"));
+        assert_eq!(twice.open_until(at("2030-10-26T23:00:00Z")), end);
+        assert_eq!(twice.open_until(at("2030-10-27T01:15:00Z")), None);
+        // And never on this one: clocks go from 02:00 to 03:00 at 01:00Z.
+        let never = night("02:30:00");
+        let end = Some(at("2030-03-31T01:00:00Z"));
+        assert_eq!(never.open_until(at("2030-03-30T23:30:00Z")), end);
+        assert_eq!(never.open_until(at("2030-03-31T01:00:00Z")), None);
     }
 
     #[test]

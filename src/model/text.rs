@@ -69,10 +69,13 @@ impl FromStr for Text {
 pub fn forbidden(letter: char) -> bool {
     match letter {
         '\n' => false,
-        '\u{200b}'..='\u{200f}'
+        '\u{061c}'
+        | '\u{180e}'
+        | '\u{200b}'..='\u{200f}'
         | '\u{2028}'..='\u{202e}'
-        | '\u{2066}'..='\u{2069}'
-        | '\u{feff}' => true,
+        | '\u{2060}'..='\u{2069}'
+        | '\u{feff}'
+        | '\u{e0000}'..='\u{e007f}' => true,
         letter => letter.is_control(),
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use serde_json::json;
 use tokio::sync::mpsc;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::traffic::Bytes;
 use crate::{
@@ -46,6 +46,8 @@ pub enum Entry {
         traffic: Bytes,
     },
     Closed(Box<Closed>),
+    /// One whose opening got no answer: it may be written down as open, and nobody uses it.
+    Doubtful(Box<(SessionId, AuditEvent)>),
 }
 
 /// One session's end.
@@ -91,13 +93,16 @@ impl Clerk {
     pub async fn run(mut self) {
         let mut batch = Vec::with_capacity(BATCH);
         while self.entries.recv_many(&mut batch, BATCH).await > 0 {
-            let stragglers = batch.iter().map(stragglers);
-            let stragglers: Vec<Entry> = join_all(stragglers).await.into_iter().flatten().collect();
-            while let Err(error) = self.write(stragglers.iter().chain(&batch)).await {
-                warn!(%error, waiting = batch.len(), "Session ends not written, trying again");
-                tokio::time::sleep(PAUSE).await;
+            let stragglers = join_all(batch.iter().map(stragglers)).await;
+            // What a session was still recording ends before the session does, and after it
+            // was entered.
+            let mut entries: Vec<Entry> = Vec::with_capacity(batch.len());
+            for (mut before, entry) in stragglers.into_iter().zip(batch.drain(..)) {
+                entries.append(&mut before);
+                entries.push(entry);
             }
-            for entry in batch.drain(..) {
+            self.write_all(&mut entries).await;
+            for entry in entries {
                 if let Entry::Closed(closed) = entry {
                     self.follow(*closed).await;
                 }
@@ -105,15 +110,39 @@ impl Clerk {
         }
     }
 
-    async fn write(&self, batch: impl Iterator<Item = &Entry>) -> Result<(), StoreError> {
+    /// Until all is written. A try that got no answer may have been written all the same, so
+    /// each entry can be written twice and counts once.
+    async fn write_all(&self, entries: &mut Vec<Entry>) {
+        while let Err(error) = self.write(entries).await {
+            warn!(%error, waiting = entries.len(), "Session ends not written, trying again");
+            tokio::time::sleep(PAUSE).await;
+            if error.is_unavailable() {
+                continue;
+            }
+            // The store has answered, and said no to one of them: it must not keep the rest.
+            let mut apart = Vec::with_capacity(entries.len());
+            for entry in entries.drain(..) {
+                match self.write(std::slice::from_ref(&entry)).await {
+                    Err(error) if !error.is_unavailable() && !matches!(entry, Entry::Closed(_)) => {
+                        error!(%error, kind = entry.kind(), "Left out what the store does not take");
+                    }
+                    _ => apart.push(entry),
+                }
+            }
+            *entries = apart;
+        }
+    }
+
+    async fn write(&self, entries: &[Entry]) -> Result<(), StoreError> {
         let mut tx = self.store.begin().await?;
-        for entry in batch {
+        for entry in entries {
             match entry {
                 Entry::Recording(recording) => store::recording::insert(&mut tx, recording).await?,
                 Entry::Finished(ended) => {
                     let (finished, event) = &**ended;
-                    write_finished(&mut tx, &finished.recording).await?;
-                    audit::append(&mut tx, event).await?;
+                    if write_finished(&mut tx, &finished.recording).await? {
+                        audit::append(&mut tx, event).await?;
+                    }
                 }
                 Entry::Counted { session, traffic } => {
                     let Bytes {
@@ -123,6 +152,10 @@ impl Clerk {
                     store::session::count_bytes(&mut tx, session, bytes_in, bytes_out).await?;
                 }
                 Entry::Closed(closed) => write_closed(&mut tx, closed).await?,
+                Entry::Doubtful(doubtful) => {
+                    let (session, event) = &**doubtful;
+                    write_end(&mut tx, session, &Outcome::Lost, Bytes::default(), event).await?;
+                }
             }
         }
         tx.commit().await
@@ -225,13 +258,16 @@ pub(super) fn told(like: &AuditEvent, finished: &Finished) -> AuditEvent {
     }
 }
 
-async fn write_finished(tx: &mut Tx, recording: &Recording) -> Result<(), StoreError> {
+/// Whether this is news.
+async fn write_finished(tx: &mut Tx, recording: &Recording) -> Result<bool, StoreError> {
     // One that failed has no end and no hash: its row says so by staying open.
     let (Some(at), Some(sha256)) = (recording.finished_at, &recording.sha256) else {
-        return Ok(());
+        return Ok(true);
     };
     match store::recording::finish(tx, &recording.id, recording.bytes, sha256, at).await {
-        Ok(()) | Err(StoreError::Conflict) => Ok(()),
+        Ok(()) => Ok(true),
+        // Written by a try that got no answer.
+        Err(StoreError::Conflict) => Ok(false),
         Err(error) => Err(error),
     }
 }
@@ -244,14 +280,36 @@ async fn write_closed(tx: &mut Tx, closed: &Closed) -> Result<(), StoreError> {
         event,
         ..
     } = closed;
+    write_end(tx, session, outcome, *traffic, event).await
+}
+
+async fn write_end(
+    tx: &mut Tx,
+    session: &SessionId,
+    outcome: &Outcome,
+    traffic: Bytes,
+    event: &AuditEvent,
+) -> Result<(), StoreError> {
     let Bytes {
         bytes_in,
         bytes_out,
-    } = *traffic;
+    } = traffic;
     match store::session::close(tx, session, outcome, bytes_in, bytes_out, event.at).await {
         Ok(()) => audit::append(tx, event).await.map(drop),
-        // Closed by somebody else, as a start of this node does with lost ones.
+        // Closed by somebody else, as a start of this node does with lost ones, or never open.
         Err(StoreError::Conflict | StoreError::NotFound(_)) => Ok(()),
         Err(error) => Err(error),
+    }
+}
+
+impl Entry {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Recording(_) => "recording",
+            Self::Finished(_) => "end of a recording",
+            Self::Counted { .. } => "traffic",
+            Self::Closed(_) => "end of a session",
+            Self::Doubtful(_) => "doubtful session",
+        }
     }
 }

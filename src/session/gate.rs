@@ -27,7 +27,7 @@ use crate::{
         principal::Principal,
         recording::RecordingMode,
         refusal::Refusal,
-        session::{KillReason, SessionRow},
+        session::{KillReason, Outcome, SessionRow},
         target::{Account, Target},
         text::Text,
         time::{Span, Timestamp},
@@ -304,7 +304,15 @@ impl Gate {
             }
         }
         audit::append(&mut tx, &event).await.map_err(lost)?;
-        tx.commit().await.map_err(lost)
+        tx.commit().await.map_err(|error| {
+            // It may have been written all the same, and nobody will use it.
+            let message = Outcome::Lost.to_string();
+            let event = AuditEvent::done(self.now(), "session.close", Actor::Gateway, message)
+                .about_checkout(checkout)
+                .about_session(id);
+            self.enter(Entry::Doubtful(Box::new((id.clone(), event))));
+            lost(error)
+        })
     }
 
     pub(super) async fn recheck(&self, session: &Session) -> Result<(), Refusal> {

@@ -25,13 +25,14 @@ pub struct Filter {
     pub checkout: Option<CheckoutId>,
 }
 
-/// Enters a recording that begins.
+/// Enters a recording that begins. One that is there already stays as it is: whoever does
+/// not know whether the first try was written tries again.
 pub async fn insert(tx: &mut Tx, recording: &Recording) -> Result<()> {
     let write = sql(
         "entering a recording",
         "insert into recording (id, session, checkout, kind, file, started_at, finished_at,
              bytes, sha256)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (id) do nothing",
     );
     let write = write
         .text(recording.id.as_str())

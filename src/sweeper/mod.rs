@@ -1,18 +1,21 @@
 //! What time and other nodes do to check-outs while nobody asks.
 //!
-//! Opens windows, lapses requests, expires grants, finds what other nodes have ended, and
-//! pulls everything when the store stays silent. Never decides: it only says `Tick`.
+//! Opens windows, lapses requests, expires grants, ends what has lost its user or target,
+//! and gives up nodes that are gone. Beside it, what other nodes have ended is cut, and
+//! everything when the store stays silent. Never decides: it only says `Tick`.
 
 mod others;
+mod watch;
 
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 pub use self::others::Others;
+use self::watch::Watch;
 use crate::{
-    clock::{Clock, Stopwatch},
+    clock::Clock,
     kill::Switchboard,
     lifecycle::{Lifecycle, LifecycleError},
     model::{checkout::Command, session::KillReason, time::Span},
@@ -22,7 +25,7 @@ use crate::{
 const ROUND: Duration = Duration::from_secs(1);
 
 /// At most so many due check-outs are moved in one round; the rest in the next.
-const BATCH: usize = 500;
+const BATCH: usize = 100;
 
 pub struct Sweeper {
     pub store: Store,
@@ -37,54 +40,37 @@ pub struct Sweeper {
 }
 
 impl Sweeper {
-    /// Sweeps once a second until `stop`.
+    /// Sweeps and watches, each once a second, until `stop`.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut silence = Stopwatch::start();
-        let mut closed = false;
-        while !stop.is_cancelled() {
-            let patience = self
-                .fail_closed_after
-                .saturating_sub(silence.elapsed())
-                .max(ROUND);
-            // A store that hangs is as silent as one that refuses.
-            match tokio::time::timeout(patience, self.round()).await {
-                Ok(Ok(())) => {
-                    if closed {
-                        info!("Store answers again");
-                    }
-                    closed = false;
-                    silence = Stopwatch::start();
+        let watch = Watch {
+            store: self.store.clone(),
+            switchboard: self.switchboard.clone(),
+            fail_closed_after: self.fail_closed_after,
+        };
+        let sweeping = async {
+            while !stop.is_cancelled() {
+                if let Err(error) = self.round().await {
+                    warn!(%error, "Sweep failed");
                 }
-                Ok(Err(error)) => warn!(%error, "Sweep failed"),
-                Err(_) => warn!("Sweep got no answer from the store"),
+                stop.run_until_cancelled(tokio::time::sleep(ROUND)).await;
             }
-            // INVARIANT (P7): a bounded silence ends every session.
-            if !closed && silence.elapsed() >= self.fail_closed_after {
-                let reason = KillReason::StoreLost(Span::whole(self.fail_closed_after));
-                let cut = self.switchboard.pull_all(reason);
-                error!(cut, "Store lost, every session ended");
-                closed = true;
-            }
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = tokio::time::sleep(ROUND) => {}
-            }
-        }
+        };
+        tokio::join!(watch.run(stop.clone()), sweeping);
     }
 
     /// One look at everything that is due.
-    pub async fn round(&mut self) -> Result<(), StoreError> {
-        let now = self.clock.now();
+    pub async fn round(&mut self) -> Result<(), LifecycleError> {
         self.show_life().await?;
+        let now = self.clock.now();
         for checkout in store::checkout::due(&self.store, now, BATCH).await? {
             match self.lifecycle.command(&checkout.id, Command::Tick).await {
                 // Refused: somebody ended it between the look and the tick.
                 Ok(_) | Err(LifecycleError::Refused(_) | LifecycleError::NotFound) => {}
                 Err(LifecycleError::Store(StoreError::Conflict)) => {}
-                Err(LifecycleError::Store(error)) => return Err(error),
+                Err(error) => return Err(error),
             }
         }
-        self.cut_ended_elsewhere().await?;
+        self.lifecycle.withdraw_orphans().await?;
         let nodes = store::node::list(&self.store).await?;
         let others = nodes.into_iter().filter(|node| node.id != self.node.id);
         for gone in self.others.silent(others.collect()) {
@@ -111,16 +97,5 @@ impl Sweeper {
             Ok(()) => tx.commit().await,
             Err(error) => Err(error),
         }
-    }
-
-    /// Live streams whose check-out another node, or a transaction we lost sight of, has ended.
-    async fn cut_ended_elsewhere(&self) -> Result<(), StoreError> {
-        let live = self.switchboard.live_checkouts();
-        for checkout in store::checkout::ended_among(&self.store, &live).await? {
-            if let Some(reason) = checkout.kill_reason() {
-                self.switchboard.pull_checkout(&checkout.id, reason);
-            }
-        }
-        Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! People by the API: sign-in, credentials, and what ends when somebody is disabled.
 
+use std::time::Duration;
+
 use axum::{
     body::Body,
     extract::Request,
@@ -51,6 +53,46 @@ async fn wrong_unknown_and_disabled_are_one_answer() {
         Scope::ALL.len()
     );
     assert_eq!(house.audited("user.sign-in", "done").await, 1);
+}
+
+/// Whoever disables a user may hang up at any moment: either nothing was done, or all of it.
+#[tokio::test]
+async fn what_was_begun_is_done_whole_though_the_caller_hangs_up() {
+    let house = House::new().await;
+    let (_, admin) = house.somebody("root", &[Role::Admin]).await;
+    house.place(&admin, json!({"approvals": []})).await;
+    let mut disabled = 0;
+    for patience in 0..40 {
+        let name = format!("alice{patience}");
+        let (_, alice) = house.somebody(&name, &[Role::Requester]).await;
+        let ask = json!({"target": "db1", "reason": "disk", "ticket": "CHG1"});
+        let asked = house.post("/checkouts", &alice, ask).await.is(201);
+        let code = asked.json["code"].as_str().unwrap();
+        let path = format!("/users/{name}/disable");
+        let disabling = house.post(&path, &admin, json!({}));
+        let patience = Duration::from_micros(patience * 250);
+        // Hung up, mostly.
+        drop(tokio::time::timeout(patience, disabling).await);
+        let both = async || {
+            let user = house.get(&format!("/users/{name}"), &admin).await.is(200);
+            let path = format!("/checkouts/{code}");
+            let checkout = house.get(&path, &admin).await.is(200);
+            (
+                user.json["disabled"] == true,
+                checkout.json["status"].clone(),
+            )
+        };
+        let settled = tokio::time::timeout(Duration::from_secs(60), async {
+            // What goes on needs a moment to show that it does.
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            while both().await == (true, json!("active")) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        settled.await.expect("a disabled user's check-out ends");
+        disabled += usize::from(both().await.0);
+    }
+    assert!(disabled > 0, "every call was too early to count");
 }
 
 #[tokio::test]

@@ -198,6 +198,24 @@ pub async fn due(mut from: impl Source, now: Timestamp, limit: usize) -> Result<
     many(from.rows(query.time(now).count(limit as u64)).await?)
 }
 
+/// Those still open though their user, target or account is disabled or gone.
+pub async fn orphans(mut from: impl Source) -> Result<Vec<Checkout>> {
+    let query = sql(
+        "reading what has lost its user, target or account",
+        select(
+            "where due_at is not null and (
+                 not exists (select 1 from users where users.id = checkout.requester
+                     and users.disabled = 0)
+                 or not exists (select 1 from target where target.id = checkout.target
+                     and target.disabled = 0)
+                 or not exists (select 1 from account where account.id = checkout.account
+                     and account.disabled = 0))
+             order by id",
+        ),
+    );
+    many(from.rows(query).await?)
+}
+
 /// When time will change something next.
 pub async fn next_due(mut from: impl Source) -> Result<Option<Timestamp>> {
     let query = sql(
