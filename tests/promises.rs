@@ -74,6 +74,8 @@ async fn a_node_that_is_gone_leaves_no_open_session(database: Database) {
     let store = &database.store;
     let place = sample::place("db1", sample::open());
     let alice = sample::requester("alice");
+    sample::enter_place(store, &place).await;
+    sample::enter_user(store, &alice).await;
     let checkout = sample::active(store, &alice, &place).await;
     let (ours, theirs) = (Switchboard::new(), Switchboard::new());
     let patience = Duration::from_secs(10);
@@ -177,8 +179,13 @@ async fn a_silent_store_ends_every_session(database: Database) {
     let store = database.store.clone();
     let switchboard = Switchboard::new();
     let place = sample::place("db1", sample::open());
-    let alice = sample::active(&store, &sample::requester("alice"), &place).await;
-    let dave = sample::active(&store, &sample::requester("dave"), &place).await;
+    sample::enter_place(&store, &place).await;
+    let people = ["alice", "dave"].map(sample::requester);
+    for person in &people {
+        sample::enter_user(&store, person).await;
+    }
+    let alice = sample::active(&store, &people[0], &place).await;
+    let dave = sample::active(&store, &people[1], &place).await;
     let (first, second) = (live(&switchboard, &alice), live(&switchboard, &dave));
     let mut sweeper = sweeper(&store, &switchboard, Duration::from_millis(1)).await;
 

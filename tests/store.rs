@@ -80,6 +80,7 @@ suite! {
         an_exclusive_account_has_one_holder
         the_schema_refuses_a_move_the_life_cycle_lacks
         what_is_due_comes_in_its_order
+        what_has_lost_its_user_target_or_account_is_an_orphan
         ended_ones_are_told_to_those_who_ask
         open_ones_are_found_by_user_target_and_account
         the_list_filters_by_everything_people_see

@@ -425,7 +425,11 @@ fn line(key: &PublicKey) -> String {
 /// What people call the gateway, for its host certificate.
 fn names(config: &Config, tls: &Tls) -> Vec<String> {
     let mut names = tls.names().to_vec();
-    let public = config.ssh.public.iter().map(|place| place.host().to_owned());
+    let public = config
+        .ssh
+        .public
+        .iter()
+        .map(|place| place.host().to_owned());
     names.extend(public.filter(|name| !tls.names().contains(name)));
     names
 }

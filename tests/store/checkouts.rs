@@ -3,13 +3,16 @@
 use doorward::{
     model::{
         checkout::{Asked, Checkout, Command, EndReason, Extension, State, Window},
+        ids::CheckoutId,
         policy::Terms,
+        principal::Role,
         text::Text,
         time::{Span, Timestamp},
     },
     store::{
-        Cursor, Order, Page, StoreError,
+        Cursor, Order, Page, StoreError, account,
         checkout::{self, Filter, Insertion, Sort, Status},
+        user,
     },
 };
 
@@ -269,6 +272,54 @@ pub async fn the_schema_refuses_a_move_the_life_cycle_lacks(db: Database) {
         assert!(db.try_to_meddle(statement).await.is_err(), "{statement}");
     }
     assert_eq!(checkout::by_id(store, &ended.id).await.unwrap(), ended);
+}
+
+pub async fn what_has_lost_its_user_target_or_account_is_an_orphan(db: Database) {
+    let store = &db.store;
+    let place = sample::place("db1", sample::open());
+    sample::enter_place(store, &place).await;
+    let alice = sample::requester("alice");
+    let user = sample::enter_user(store, &alice).await;
+    let one = sample::active(store, &alice, &place).await;
+    let orphans = async || {
+        let orphans = checkout::orphans(store).await.unwrap();
+        orphans.into_iter().map(|one| one.id).collect::<Vec<_>>()
+    };
+    let none: [CheckoutId; 0] = [];
+    assert_eq!(orphans().await, none);
+
+    let account = account::by_id(store, &place.account.id).await.unwrap();
+    let mut disabled = account.clone();
+    disabled.disabled = true;
+    let mut tx = store.begin().await.unwrap();
+    account::update(&mut tx, &account, &disabled).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(orphans().await, [one.id.clone()]);
+    let mut tx = store.begin().await.unwrap();
+    account::update(&mut tx, &disabled, &account).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(orphans().await, none);
+
+    // An admin stays.
+    let root = sample::user("root", &[Role::Admin]);
+    let mut tx = store.begin().await.unwrap();
+    user::insert(&mut tx, &root).await.unwrap();
+    user::delete(&mut tx, &user).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(orphans().await, [one.id.clone()]);
+    let ended = applied(
+        &one,
+        Command::Withdraw {
+            message: "gone".parse().unwrap(),
+        },
+        after(1),
+    );
+    let mut tx = store.begin().await.unwrap();
+    checkout::update(&mut tx, &ended, one.version)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(orphans().await, none);
 }
 
 pub async fn what_is_due_comes_in_its_order(db: Database) {

@@ -217,6 +217,28 @@ pub fn request_at(by: &Principal, place: &Place, ask: Ask, now: Timestamp) -> Ch
     Checkout::request(checkout_id(), code(), ask, by, place, now).expect("the terms take it")
 }
 
+/// Writes down who asks.
+pub async fn enter_user(store: &Store, by: &Principal) -> User {
+    let user = User {
+        id: by.user.clone(),
+        ..user(by.name.as_str(), &[Role::Requester])
+    };
+    let mut tx = store.begin().await.unwrap();
+    store::user::insert(&mut tx, &user).await.unwrap();
+    tx.commit().await.unwrap();
+    user
+}
+
+/// Writes down a target and its account.
+pub async fn enter_place(store: &Store, place: &Place) {
+    let mut tx = store.begin().await.unwrap();
+    store::target::insert(&mut tx, &place.target).await.unwrap();
+    store::account::insert(&mut tx, &place.account)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+}
+
 /// Writes a check-out that must be new.
 pub async fn insert(store: &Store, checkout: &Checkout) {
     let mut tx = store.begin().await.unwrap();
