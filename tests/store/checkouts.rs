@@ -294,7 +294,7 @@ pub async fn what_has_lost_its_user_target_or_account_is_an_orphan(db: Database)
     let mut tx = store.begin().await.unwrap();
     account::update(&mut tx, &account, &disabled).await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(orphans().await, [one.id.clone()]);
+    assert_eq!(orphans().await, std::slice::from_ref(&one.id));
     let mut tx = store.begin().await.unwrap();
     account::update(&mut tx, &disabled, &account).await.unwrap();
     tx.commit().await.unwrap();
@@ -306,7 +306,7 @@ pub async fn what_has_lost_its_user_target_or_account_is_an_orphan(db: Database)
     user::insert(&mut tx, &root).await.unwrap();
     user::delete(&mut tx, &user).await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(orphans().await, [one.id.clone()]);
+    assert_eq!(orphans().await, std::slice::from_ref(&one.id));
     let ended = applied(
         &one,
         Command::Withdraw {
