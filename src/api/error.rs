@@ -390,6 +390,7 @@ fn status(refusal: &Refusal) -> StatusCode {
         | R::ExtensionPending
         | R::NothingDue
         | R::SessionClosed
+        | R::SessionElsewhere
         | R::StillWaiting { .. }
         | R::NotYetOpen { .. }
         | R::TooManySessions { .. } => StatusCode::CONFLICT,

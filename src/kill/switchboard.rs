@@ -137,6 +137,12 @@ impl Switchboard {
         checkouts.into_iter().cloned().collect()
     }
 
+    /// Whether it runs here, and not on another node.
+    pub fn has_session(&self, session: &SessionId) -> bool {
+        let entries = locked(&self.0.entries);
+        entries.live.values().any(|entry| entry.session == *session)
+    }
+
     pub fn live_sessions(&self, checkout: &CheckoutId) -> usize {
         let entries = locked(&self.0.entries);
         entries

@@ -44,6 +44,8 @@ impl Lifecycle {
             Err(Refusal::NotYours)
         } else if session.closed_at.is_some() {
             Err(Refusal::SessionClosed)
+        } else if !inner.switchboard.has_session(&session.id) {
+            Err(Refusal::SessionElsewhere)
         } else {
             Ok(())
         };

@@ -113,6 +113,11 @@ pub enum Refusal {
     NothingDue,
     #[error("this session is closed already")]
     SessionClosed,
+    #[error(
+        "this session runs on another node, or is just closing: revoking its check-out ends it \
+         wherever it is"
+    )]
+    SessionElsewhere,
 
     // Using.
     #[error("you have no active check-out for {target}; ask for one: doorward request {target}")]
@@ -207,6 +212,7 @@ impl Refusal {
             Self::ExtensionTooLong { .. } => "extension-too-long",
             Self::NothingDue => "nothing-due",
             Self::SessionClosed => "session-closed",
+            Self::SessionElsewhere => "session-elsewhere",
             Self::NoCheckout { .. } => "no-checkout",
             Self::NotYourName { .. } => "not-your-name",
             Self::StillWaiting { .. } => "still-waiting",
