@@ -45,6 +45,8 @@ pub enum Entry {
         session: SessionId,
         traffic: Bytes,
     },
+    /// Something that has ended inside a session.
+    Noted(Box<AuditEvent>),
     Closed(Box<Closed>),
     /// One whose opening got no answer: it may be written down as open, and nobody uses it.
     Doubtful(Box<(SessionId, AuditEvent)>),
@@ -151,6 +153,7 @@ impl Clerk {
                     } = *traffic;
                     store::session::count_bytes(&mut tx, session, bytes_in, bytes_out).await?;
                 }
+                Entry::Noted(event) => audit::append(&mut tx, event).await.map(drop)?,
                 Entry::Closed(closed) => write_closed(&mut tx, closed).await?,
                 Entry::Doubtful(doubtful) => {
                     let (session, event) = &**doubtful;
@@ -308,6 +311,7 @@ impl Entry {
             Self::Recording(_) => "recording",
             Self::Finished(_) => "end of a recording",
             Self::Counted { .. } => "traffic",
+            Self::Noted(_) => "note",
             Self::Closed(_) => "end of a session",
             Self::Doubtful(_) => "doubtful session",
         }

@@ -174,6 +174,13 @@ impl Session {
         self.gate.note(self.about(event.with(detail))).await;
     }
 
+    /// The same from where nothing can be waited for. Tried until it is written.
+    pub fn audit_later(&self, kind: &str, message: &str, detail: serde_json::Value) {
+        let event = AuditEvent::done(self.gate.now(), kind, Actor::from(&self.principal), message);
+        let event = self.about(event.with(detail));
+        self.gate.enter(Entry::Noted(Box::new(event)));
+    }
+
     /// Says how it ended; the first word counts. A pulled switch outweighs every other.
     pub fn close(&self, outcome: Outcome) {
         // A second word is no fault: both legs notice the same end.

@@ -16,3 +16,4 @@ mod limits;
 mod ssh;
 mod sshd;
 mod support;
+mod ways;

@@ -307,7 +307,7 @@ async fn p6_what_was_not_granted_is_refused_and_the_session_lives_on() {
         "{}",
         forward.stderr
     );
-    scene.refused("unsupported").await;
+    scene.refused("not-capable").await;
 
     let mut command = scene.via();
     command.args([

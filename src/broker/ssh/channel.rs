@@ -88,6 +88,7 @@ impl Channel {
             session,
             environment: &self.environment,
             activity: &bridge.activity,
+            openings: &bridge.openings,
             run: Run::default(),
         };
         relay.run().await;
@@ -104,7 +105,9 @@ impl Channel {
                     self.person.has_terminal();
                     (wants, false)
                 }
-                Item::Control(Ask::Variable(wants, ..) | Ask::Other(wants, _)) => (wants, false),
+                Item::Control(
+                    Ask::Variable(wants, ..) | Ask::Agent(wants) | Ask::Display(wants, _),
+                ) => (wants, false),
                 Item::Bytes(..) | Item::Control(_) => (false, false),
             };
             if wants && self.person.answer(true).await.is_err() {

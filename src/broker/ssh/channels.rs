@@ -1,6 +1,8 @@
-//! The open channels of one connection: which there are, and how they were left.
+//! The open channels of one connection of a person: how many there are, and what has
+//! arrived for each.
 //!
-//! Bounded, and what a client that is sent away is waited for. Carries no byte itself.
+//! Never reads or answers anything itself. Every channel of either direction has a seat, so
+//! the limit of the connection holds for all of them together.
 
 use std::{
     collections::HashMap,
@@ -12,7 +14,10 @@ use std::{
 };
 
 use russh::ChannelId;
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::timeout,
+};
 
 use super::{channel::Left, inbox::Inbox, talk::Ask};
 
@@ -20,12 +25,11 @@ use super::{channel::Left, inbox::Inbox, talk::Ask};
 /// for the disconnect.
 const TELLING: Duration = Duration::from_millis(100);
 
-/// The open channels of a connection.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Channels(Arc<Inner>);
 
-#[derive(Default)]
 struct Inner {
+    seats: Arc<Semaphore>,
     open: Mutex<HashMap<ChannelId, Arc<Inbox<Ask>>>>,
     /// How long a client may take to leave that was told, and so may go by itself.
     leave: Mutex<Option<Duration>>,
@@ -35,34 +39,34 @@ struct Inner {
 }
 
 impl Channels {
-    pub fn enter(&self, id: ChannelId, most: usize) -> Option<Arc<Inbox<Ask>>> {
-        let mut open = self.open();
-        if open.len() >= most {
-            return None;
-        }
-        let asks = Arc::new(Inbox::default());
-        open.insert(id, asks.clone());
-        self.0.count.send_replace(open.len());
-        Some(asks)
+    pub fn new(most: usize) -> Self {
+        Self(Arc::new(Inner {
+            seats: Arc::new(Semaphore::new(most)),
+            open: Mutex::default(),
+            leave: Mutex::default(),
+            untold: AtomicBool::default(),
+            count: watch::Sender::default(),
+        }))
     }
 
+    /// Room for one more channel, while there is.
+    pub fn seat(&self) -> Option<Seat> {
+        let permit = self.0.seats.clone().try_acquire_owned().ok()?;
+        Some(Seat {
+            channels: self.clone(),
+            _permit: permit,
+        })
+    }
+
+    /// What has arrived for a channel; none where nobody sits.
     pub fn of(&self, id: ChannelId) -> Option<Arc<Inbox<Ask>>> {
         self.open().get(&id).cloned()
     }
 
-    pub fn leave(&self, id: ChannelId, left: Left) {
-        // First how it was left: whoever sees no channel open any more looks at that.
-        match left {
-            Left::Orderly => {}
-            Left::Told(leave) => {
-                let mut longest = self.0.leave.lock().unwrap_or_else(PoisonError::into_inner);
-                *longest = (*longest).max(Some(leave));
-            }
-            Left::Untold => self.0.untold.store(true, Ordering::Release),
-        }
-        let mut open = self.open();
-        open.remove(&id);
-        self.0.count.send_replace(open.len());
+    /// The client has confirmed a channel that was opened towards it. It may speak before
+    /// whoever opened it sits.
+    pub fn confirmed(&self, id: ChannelId) {
+        self.enter(id);
     }
 
     /// After a cut: waits until the client had its chance to read why and to leave by
@@ -94,7 +98,68 @@ impl Channels {
         seen.expect("the sender is held here");
     }
 
+    fn enter(&self, id: ChannelId) -> Arc<Inbox<Ask>> {
+        let mut open = self.open();
+        let asks = open.entry(id).or_default().clone();
+        self.0.count.send_replace(open.len());
+        asks
+    }
+
     fn open(&self) -> MutexGuard<'_, HashMap<ChannelId, Arc<Inbox<Ask>>>> {
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Room for one channel. It counts before the channel is there, so that a flood of opens that
+/// are still being decided has the same bound.
+pub struct Seat {
+    channels: Channels,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Seat {
+    /// From here on what the client sends on the channel is kept.
+    pub fn take(self, id: ChannelId) -> Seated {
+        let asks = self.channels.enter(id);
+        Seated {
+            seat: self,
+            id,
+            asks,
+        }
+    }
+}
+
+/// A channel that is open. Dropped, it is none any more.
+pub struct Seated {
+    seat: Seat,
+    id: ChannelId,
+    asks: Arc<Inbox<Ask>>,
+}
+
+impl Seated {
+    pub fn asks(&self) -> &Arc<Inbox<Ask>> {
+        &self.asks
+    }
+
+    pub fn leave(self, left: Left) {
+        // First how it was left: whoever sees no channel open any more looks at that.
+        let inner = &self.seat.channels.0;
+        match left {
+            Left::Orderly => {}
+            Left::Told(leave) => {
+                let mut longest = inner.leave.lock().unwrap_or_else(PoisonError::into_inner);
+                *longest = (*longest).max(Some(leave));
+            }
+            Left::Untold => inner.untold.store(true, Ordering::Release),
+        }
+    }
+}
+
+impl Drop for Seated {
+    fn drop(&mut self) {
+        let channels = &self.seat.channels;
+        let mut open = channels.open();
+        open.remove(&self.id);
+        channels.0.count.send_replace(open.len());
     }
 }

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use russh::{Disconnect, server};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tracing::{debug, info};
 
 use super::{
@@ -12,6 +12,7 @@ use super::{
     person::{NO_PERMISSION, TRY_AGAIN, Told, UNAVAILABLE},
     relay::Activity,
     target::{Alive, Leg, TargetError},
+    ways::{self, Arrival, Openings},
 };
 use crate::{
     kill::KillSwitch,
@@ -76,6 +77,7 @@ pub struct Bridge {
     pub session: Session,
     pub leg: Leg,
     pub activity: Activity,
+    pub openings: Openings,
 }
 
 /// Somebody who has proven who they are, and where they want to go.
@@ -107,11 +109,13 @@ pub async fn open(
         return part(Duration::ZERO, sentence, &person).await;
     }
     let (stay, sentence) = match enter(&gate, visitor, alive).await {
-        Ok(bridge) => {
+        Ok((bridge, arrivals)) => {
             let bridge = Arc::new(bridge);
             way.send_replace(Some(Way::Open(bridge.clone())));
+            let arrivals = ways::receive(bridge.clone(), arrivals, person.clone(), channels);
             tokio::select! {
                 () = bridge.leg.lost() => {}
+                () = arrivals => {}
                 () = idle(&bridge, &switch) => return,
             }
             let sentence = format!("Connection to {} lost", bridge.session.target().name);
@@ -146,7 +150,11 @@ async fn part(stay: Duration, sentence: String, person: &server::Handle) {
     }
 }
 
-async fn enter(gate: &Gate, visitor: Visitor, alive: Alive) -> Result<Bridge, Told> {
+async fn enter(
+    gate: &Gate,
+    visitor: Visitor,
+    alive: Alive,
+) -> Result<(Bridge, mpsc::Receiver<Arrival>), Told> {
     let place = visitor
         .login
         .place
@@ -163,11 +171,15 @@ async fn enter(gate: &Gate, visitor: Visitor, alive: Alive) -> Result<Bridge, To
         .await
         .map_err(|refusal| refused(&refusal))?;
     match Leg::open(&session, alive).await {
-        Ok(leg) => Ok(Bridge {
-            session,
-            leg,
-            activity: Activity::default(),
-        }),
+        Ok((leg, arrivals)) => {
+            let bridge = Bridge {
+                session,
+                leg,
+                activity: Activity::default(),
+                openings: Openings::default(),
+            };
+            Ok((bridge, arrivals))
+        }
         Err(error) => {
             info!(session = %session.id(), target = %session.target().name, error = chain(&error), "Target not reached");
             // A kill says its own words.

@@ -21,6 +21,7 @@ mod server;
 mod sign_in;
 mod talk;
 mod target;
+mod ways;
 
 use std::{
     borrow::Cow,

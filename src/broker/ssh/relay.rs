@@ -19,8 +19,9 @@ use tracing::debug;
 use super::{
     inbox::{GRANT, Inbox, Item, Stream},
     person::{NO_PERMISSION, PersonChannel, PersonGone, Told, UNAVAILABLE},
-    talk::{Ask, Environment, Size, Start, Tell, Terminal, WantsReply, term},
+    talk::{Ask, Display, Environment, Size, Start, Tell, Terminal, WantsReply, term},
     target::LegChannel,
+    ways::Openings,
 };
 use crate::{
     model::{capability::Use, refusal::Refusal},
@@ -38,6 +39,7 @@ pub struct Relay<'a> {
     pub session: &'a Session,
     pub environment: &'a Environment,
     pub activity: &'a Activity,
+    pub openings: &'a Openings,
     pub run: Run,
 }
 
@@ -52,6 +54,7 @@ pub struct Run {
 #[derive(Debug, Clone, Copy)]
 enum Awaited {
     Terminal,
+    Display,
     Start(WantsReply),
 }
 
@@ -60,6 +63,10 @@ enum Awaited {
 struct Preparation {
     terminal: Option<Terminal>,
     variables: Vec<(String, String)>,
+    agent: bool,
+    display: Option<Display>,
+    /// What was asked for besides and is not given; said where there is a terminal.
+    refused: Vec<Refusal>,
 }
 
 /// Why the way up ended.
@@ -169,6 +176,27 @@ impl Relay<'_> {
                     }
                     self.answer(wants, allowed).await?;
                 }
+                Item::Control(Ask::Agent(wants)) => {
+                    let admitted = self.admit_besides(Use::Agent).await;
+                    self.answer(wants, admitted.is_ok()).await?;
+                    match admitted {
+                        Ok(()) => preparation.agent = true,
+                        Err(refusal) => preparation.refused.push(refusal),
+                    }
+                }
+                Item::Control(Ask::Display(wants, display)) => {
+                    let admitted = match display.is_sound() {
+                        true => self.admit_besides(Use::X11).await,
+                        false => self.refuse_display().await,
+                    };
+                    // At once: it comes before the answers about the terminal. Should the
+                    // target not give it, that is said.
+                    self.answer(wants, admitted.is_ok()).await?;
+                    match admitted {
+                        Ok(()) => preparation.display = Some(display),
+                        Err(refusal) => preparation.refused.push(refusal),
+                    }
+                }
                 Item::Control(Ask::Start(wants, start)) => {
                     let admitted = self.admit(&start, preparation.terminal.as_ref()).await;
                     if admitted.is_err() {
@@ -178,7 +206,6 @@ impl Relay<'_> {
                     admitted.map_err(UpEnd::Refused)?;
                     return self.launch(preparation, wants, start).await;
                 }
-                Item::Control(ask) => self.decline(&ask).await?,
             }
         }
         Err(UpEnd::Closed)
@@ -197,6 +224,26 @@ impl Relay<'_> {
         Ok(())
     }
 
+    /// Whether the target may use what is the person's own. Nothing of it is a byte for the
+    /// target yet; each channel that it opens is admitted by itself.
+    async fn admit_besides(&self, wanted: Use<'_>) -> Result<(), Refusal> {
+        let admitted = self.session.permit().allows(wanted);
+        if let Err(refusal) = &admitted {
+            let kind = "forward.refused";
+            self.session.audit_refused(kind, refusal).await;
+        }
+        admitted
+    }
+
+    async fn refuse_display(&self) -> Result<(), Refusal> {
+        let what = "X11 forwarding with such a cookie".to_owned();
+        let refusal = Refusal::Unsupported(what);
+        self.session
+            .audit_refused("forward.refused", &refusal)
+            .await;
+        Err(refusal)
+    }
+
     async fn launch(
         &self,
         preparation: Preparation,
@@ -204,6 +251,29 @@ impl Relay<'_> {
         start: Start,
     ) -> Result<(), UpEnd> {
         let target = &self.target.write;
+        if preparation.terminal.is_some() {
+            // Programs that read what a command says get nothing of ours in between.
+            for refusal in &preparation.refused {
+                self.person.say(&format!("Refused: {refusal}")).await?;
+            }
+        }
+        if let Some(display) = preparation.display {
+            self.openings.allow_display();
+            self.awaited().push_back(Awaited::Display);
+            let Display {
+                single_connection,
+                protocol,
+                cookie,
+                screen,
+            } = display;
+            target
+                .request_x11(true, single_connection, protocol, cookie, screen)
+                .await?;
+        }
+        if preparation.agent {
+            self.openings.allow_agent();
+            target.agent_forward(false).await?;
+        }
         if let Some(terminal) = preparation.terminal {
             let size = terminal.size;
             self.awaited().push_back(Awaited::Terminal);
@@ -303,6 +373,9 @@ impl Relay<'_> {
             Some(Awaited::Terminal) if !yes => {
                 self.person.say("The target gives no terminal").await
             }
+            Some(Awaited::Display) if !yes => {
+                self.person.say("The target gives no X11 forwarding").await
+            }
             Some(Awaited::Start(true)) => self.person.answer(yes).await,
             _ => Ok(()),
         };
@@ -324,18 +397,7 @@ impl Relay<'_> {
 
     /// Refuses a request and goes on.
     async fn decline(&self, ask: &Ask) -> Result<(), PersonGone> {
-        let wants = match ask {
-            Ask::Other(wants, what) => {
-                let refusal = Refusal::Unsupported((*what).to_owned());
-                self.session
-                    .audit_refused("channel.refused", &refusal)
-                    .await;
-                *wants
-            }
-            Ask::Terminal(wants, _) | Ask::Variable(wants, ..) | Ask::Start(wants, _) => *wants,
-            _ => false,
-        };
-        self.answer(wants, false).await
+        self.answer(ask.wants_reply(), false).await
     }
 
     async fn answer(&self, wants: WantsReply, yes: bool) -> Result<(), PersonGone> {

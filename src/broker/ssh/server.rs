@@ -7,7 +7,7 @@
 use std::{borrow::Cow, net::SocketAddr};
 
 use russh::{
-    ChannelId, ChannelOpenFailure, Disconnect, MethodKind, MethodSet, Pty, Sig,
+    ChannelId, Disconnect, MethodKind, MethodSet, Pty, Sig,
     keys::HashAlg,
     server::{
         Auth, ChannelOpenHandle, Handle, Handler, Msg, PublicKeyOffer, Response, Session as Wire,
@@ -26,7 +26,8 @@ use super::{
     jump::{Guest, Jump},
     login::Login,
     person::{PersonChannel, Told},
-    talk::{Ask, Size, Start, Terminal},
+    talk::{Ask, Display, Size, Start, Terminal},
+    ways::{self, Forward, Listen, Listeners, Originator},
 };
 use crate::{
     broker::Arrival,
@@ -51,12 +52,15 @@ pub struct FromPerson {
     strange: Option<String>,
     way: watch::Sender<Option<Way>>,
     channels: Channels,
+    /// Made with the first forward that the client wants the target to listen for.
+    listeners: Option<Listeners>,
     /// Everything that was started for this connection; it ends with it.
     tasks: JoinSet<()>,
 }
 
 impl FromPerson {
     pub fn new(broker: SshBroker, peer: SocketAddr, switch: KillSwitch, arrival: Arrival) -> Self {
+        let channels = Channels::new(broker.max_channels());
         Self {
             broker,
             peer,
@@ -68,7 +72,8 @@ impl FromPerson {
             in_hall: None,
             strange: None,
             way: watch::Sender::default(),
-            channels: Channels::default(),
+            channels,
+            listeners: None,
             tasks: JoinSet::new(),
         }
     }
@@ -170,12 +175,11 @@ impl FromPerson {
     ) {
         let switch = KillSwitch::new();
         let Some((arrival, hurry)) = self.arrival.inside(switch.clone()) else {
-            return reply.reject(ChannelOpenFailure::ResourceShortage).await;
+            return reply.reject(ways::crowded()).await;
         };
-        let id = channel.id();
-        let asks = match self.channels.enter(id, self.broker.max_channels()) {
-            Some(asks) if !self.switch.is_pulled() => asks,
-            _ => return reply.reject(ChannelOpenFailure::ResourceShortage).await,
+        let seated = match self.channels.seat() {
+            Some(seat) if !self.switch.is_pulled() => seat.take(channel.id()),
+            _ => return reply.reject(ways::crowded()).await,
         };
         let (_, write) = channel.split();
         reply.accept().await;
@@ -184,17 +188,13 @@ impl FromPerson {
             guest,
             peer: self.peer,
             person: PersonChannel::new(write, handle),
-            asks,
+            asks: seated.asks().clone(),
             outer: self.switch.clone(),
             switch,
             arrival,
         };
-        let channels = self.channels.clone();
         self.spawn(hurry);
-        self.spawn(async move {
-            let left = jump.serve().await;
-            channels.leave(id, left);
-        });
+        self.spawn(async move { seated.leave(jump.serve().await) });
     }
 
     fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
@@ -203,21 +203,35 @@ impl FromPerson {
         self.tasks.spawn(task);
     }
 
-    /// Has the auditor told of something that was refused.
-    fn audit_refused(&mut self, what: String) {
-        let audited = audit_refused(self.way.subscribe(), what);
-        self.spawn(audited);
-    }
-
-    /// Audited first, then refused: a client that wanted nothing else leaves at once.
-    fn refuse_channel(&mut self, what: String, reply: ChannelOpenHandle) {
-        let audited = audit_refused(self.way.subscribe(), what);
+    /// Audited first, then refused: a client that wanted nothing else leaves at once. What
+    /// waits for its audit has a seat, so that a flood is bounded.
+    async fn refuse_channel(&mut self, refusal: Refusal, reply: ChannelOpenHandle) {
+        let Some(seat) = self.channels.seat() else {
+            return reply.reject(ways::crowded()).await;
+        };
+        let audited = audit_refused(self.way.subscribe(), refusal.clone());
         self.spawn(async move {
             audited.await;
-            reply
-                .reject(ChannelOpenFailure::AdministrativelyProhibited)
-                .await;
+            reply.reject(ways::prohibited(refusal.to_string())).await;
+            drop(seat);
         });
+    }
+
+    /// A request too many is refused by being dropped.
+    fn listen(&mut self, listen: Listen) {
+        let way = self.way.subscribe();
+        if self.listeners.is_none() {
+            let (listeners, serving) = Listeners::new(way);
+            self.spawn(serving);
+            self.listeners = Some(listeners);
+        }
+        let taken = self
+            .listeners
+            .as_ref()
+            .map(|listeners| listeners.ask(listen));
+        if let Some(Err(_)) = taken {
+            debug!(peer = %self.peer, "Client asks for more forwards than anybody answers");
+        }
     }
 }
 
@@ -235,12 +249,11 @@ impl Drop for FromPerson {
 }
 
 /// Waits until there is a session to which the refusal belongs.
-async fn audit_refused(mut way: watch::Receiver<Option<Way>>, what: String) {
+async fn audit_refused(mut way: watch::Receiver<Option<Way>>, refusal: Refusal) {
     let way = match way.wait_for(Option::is_some).await {
         Ok(way) => way.clone(),
         Err(_) => return,
     };
-    let refusal = Refusal::Unsupported(what);
     match way {
         Some(Way::Open(bridge)) => {
             let session = &bridge.session;
@@ -376,11 +389,10 @@ impl Handler for FromPerson {
         reply: ChannelOpenHandle,
         session: &mut Wire,
     ) -> Result<(), russh::Error> {
-        let id = channel.id();
-        let asks = match self.channels.enter(id, self.broker.max_channels()) {
-            Some(asks) if !self.switch.is_pulled() => asks,
+        let seated = match self.channels.seat() {
+            Some(seat) if !self.switch.is_pulled() => seat.take(channel.id()),
             _ => {
-                reply.reject(ChannelOpenFailure::ResourceShortage).await;
+                reply.reject(ways::crowded()).await;
                 return Ok(());
             }
         };
@@ -388,16 +400,23 @@ impl Handler for FromPerson {
         reply.accept().await;
         let served = Channel {
             person: PersonChannel::new(write, session.handle()),
-            asks,
+            asks: seated.asks().clone(),
             way: self.way.subscribe(),
             environment: self.broker.environment(),
             switch: self.switch.clone(),
         };
-        let channels = self.channels.clone();
-        self.spawn(async move {
-            let left = served.serve().await;
-            channels.leave(id, left);
-        });
+        self.spawn(async move { seated.leave(served.serve().await) });
+        Ok(())
+    }
+
+    async fn channel_open_confirmation(
+        &mut self,
+        channel: ChannelId,
+        _: u32,
+        _: u32,
+        _: &mut Wire,
+    ) -> Result<(), russh::Error> {
+        self.channels.confirmed(channel);
         Ok(())
     }
 
@@ -409,7 +428,23 @@ impl Handler for FromPerson {
         reply: ChannelOpenHandle,
         _: &mut Wire,
     ) -> Result<(), russh::Error> {
-        self.refuse_channel("an X11 channel".to_owned(), reply);
+        let refusal = ways::unsupported("a channel of kind", "x11");
+        self.refuse_channel(refusal, reply).await;
+        Ok(())
+    }
+
+    async fn channel_open_forwarded_tcpip(
+        &mut self,
+        _: russh::Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: &str,
+        _: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Wire,
+    ) -> Result<(), russh::Error> {
+        let refusal = ways::unsupported("a channel of kind", "forwarded-tcpip");
+        self.refuse_channel(refusal, reply).await;
         Ok(())
     }
 
@@ -418,8 +453,8 @@ impl Handler for FromPerson {
         channel: russh::Channel<Msg>,
         host: &str,
         port: u32,
-        _: &str,
-        _: u32,
+        from: &str,
+        from_port: u32,
         reply: ChannelOpenHandle,
         session: &mut Wire,
     ) -> Result<(), russh::Error> {
@@ -430,9 +465,20 @@ impl Handler for FromPerson {
             self.jump(guest, channel, reply, session.handle()).await;
             return Ok(());
         }
-        let host: String = host.chars().take(253).collect();
-        let host = Text::ours(&host).one_line();
-        self.refuse_channel(format!("forwarding to {host}:{port}"), reply);
+        let Some(seat) = self.channels.seat() else {
+            reply.reject(ways::crowded()).await;
+            return Ok(());
+        };
+        let (_, write) = channel.split();
+        let forward = Forward {
+            host: host.to_owned(),
+            port,
+            originator: Originator::new(from, from_port),
+            write,
+            reply,
+            seat,
+        };
+        self.spawn(forward.serve(self.way.subscribe()));
         Ok(())
     }
 
@@ -443,43 +489,95 @@ impl Handler for FromPerson {
         reply: ChannelOpenHandle,
         _: &mut Wire,
     ) -> Result<(), russh::Error> {
-        let path: String = path.chars().take(256).collect();
-        let path = Text::ours(&path).one_line();
-        self.refuse_channel(format!("forwarding to {path}"), reply);
+        let refusal = ways::unsupported("forwarding to the socket", path);
+        self.refuse_channel(refusal, reply).await;
+        Ok(())
+    }
+
+    /// Refused in any case; here is who tells the auditor, as far as a seat is free.
+    async fn channel_open_unsupported(
+        &mut self,
+        kind: &str,
+        _: &mut Wire,
+    ) -> Result<(), russh::Error> {
+        if let Some(seat) = self.channels.seat() {
+            let refusal = ways::unsupported("a channel of kind", kind);
+            let audited = audit_refused(self.way.subscribe(), refusal);
+            self.spawn(async move {
+                audited.await;
+                drop(seat);
+            });
+        }
         Ok(())
     }
 
     async fn tcpip_forward(
         &mut self,
-        _: &str,
+        address: &str,
         port: &mut u32,
-        _: &mut Wire,
+        session: &mut Wire,
     ) -> Result<bool, russh::Error> {
-        self.audit_refused(format!("forwarding from port {port}"));
-        Ok(false)
+        self.listen(Listen::Begin {
+            address: address.to_owned(),
+            port: *port,
+            reply: session.put_off_global_reply(),
+        });
+        Ok(true)
     }
 
-    async fn streamlocal_forward(&mut self, _: &str, _: &mut Wire) -> Result<bool, russh::Error> {
-        self.audit_refused("forwarding from a socket".to_owned());
-        Ok(false)
+    async fn cancel_tcpip_forward(
+        &mut self,
+        address: &str,
+        port: u32,
+        session: &mut Wire,
+    ) -> Result<bool, russh::Error> {
+        self.listen(Listen::End {
+            address: address.to_owned(),
+            port,
+            reply: session.put_off_global_reply(),
+        });
+        Ok(true)
     }
 
-    async fn agent_request(&mut self, _: ChannelId, _: &mut Wire) -> Result<bool, russh::Error> {
-        self.audit_refused("agent forwarding".to_owned());
-        Ok(false)
+    async fn streamlocal_forward(
+        &mut self,
+        path: &str,
+        session: &mut Wire,
+    ) -> Result<bool, russh::Error> {
+        self.listen(Listen::Socket {
+            path: path.to_owned(),
+            reply: session.put_off_global_reply(),
+        });
+        Ok(true)
+    }
+
+    async fn agent_request(
+        &mut self,
+        channel: ChannelId,
+        session: &mut Wire,
+    ) -> Result<bool, russh::Error> {
+        let wants = session.take_wants_reply(channel);
+        self.ask(channel, Ask::Agent(wants))?;
+        Ok(true)
     }
 
     async fn x11_request(
         &mut self,
         channel: ChannelId,
-        _: bool,
-        _: &str,
-        _: &str,
-        _: u32,
+        single_connection: bool,
+        protocol: &str,
+        cookie: &str,
+        screen: u32,
         session: &mut Wire,
     ) -> Result<(), russh::Error> {
         let wants = session.take_wants_reply(channel);
-        self.ask(channel, Ask::Other(wants, "X11 forwarding"))
+        let display = Display {
+            single_connection,
+            protocol: protocol.to_owned(),
+            cookie: cookie.to_owned(),
+            screen,
+        };
+        self.ask(channel, Ask::Display(wants, display))
     }
 
     async fn pty_request(

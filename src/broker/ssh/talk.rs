@@ -11,8 +11,10 @@ pub enum Ask {
     Terminal(WantsReply, Terminal),
     Variable(WantsReply, String, String),
     Start(WantsReply, Start),
-    /// Something that is not passed on, named for the auditor.
-    Other(WantsReply, &'static str),
+    /// The person's SSH agent is to be reached from the target.
+    Agent(WantsReply),
+    /// The person's display is to be reached from the target.
+    Display(WantsReply, Display),
     Resize(Size),
     Signal(Sig),
     Eof,
@@ -26,7 +28,8 @@ impl Ask {
             Self::Terminal(wants, _)
             | Self::Variable(wants, ..)
             | Self::Start(wants, _)
-            | Self::Other(wants, _) => *wants,
+            | Self::Agent(wants)
+            | Self::Display(wants, _) => *wants,
             Self::Resize(_) | Self::Signal(_) | Self::Eof | Self::Close => false,
         }
     }
@@ -74,6 +77,28 @@ pub struct Terminal {
     pub term: String,
     pub size: Size,
     pub modes: Vec<(Pty, u32)>,
+}
+
+/// Of an X11 request (RFC 4254 s6.3.1). The cookie is the client's, for its own display.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Display {
+    pub single_connection: bool,
+    pub protocol: String,
+    pub cookie: String,
+    pub screen: u32,
+}
+
+impl Display {
+    /// Whether it may be passed on: `xauth` reads it on the target.
+    pub fn is_sound(&self) -> bool {
+        let plain = |text: &str| {
+            (1..=512).contains(&text.len())
+                && text
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b".:/-_".contains(&byte))
+        };
+        plain(&self.protocol) && plain(&self.cookie) && !self.protocol.starts_with('-')
+    }
 }
 
 /// A `TERM` names a terminal and is no escape sequence, path or option.

@@ -2,7 +2,8 @@
 //!
 //! The pinned host key is checked before anything else; no credential is unsealed, much
 //! less sent, before that. What it sends is put down for the channels and never waits for
-//! the person's leg. It is never asked twice, and opens nothing towards us.
+//! the person's leg. It is never asked twice. What it opens towards us is put down for
+//! `ways`, which knows what this session has asked for; all other kinds are refused here.
 
 use std::{
     collections::HashMap,
@@ -15,7 +16,7 @@ use russh::{
     client::{self, AuthResult, ChannelOpenHandle, Handle, Session as Wire},
     keys::{HashAlg, PublicKey, PublicKeyOrCertificate},
 };
-use tokio::time::timeout;
+use tokio::{sync::mpsc, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -25,15 +26,19 @@ use super::{
     read_ahead::ReadAhead,
     sign_in,
     talk::Tell,
+    ways::{Arrival, Door, Opened, Originator},
 };
 use crate::{
-    model::target::Target,
+    model::{capability::Endpoint, target::Target},
     session::{CredentialError, DialError, Session},
 };
 
 /// How long a target may take for its key exchange, for each step of signing in, and to
 /// open a channel.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// So many channels that a target opens may wait to be looked at.
+const ARRIVALS: usize = 64;
 
 /// Why there is no target's leg. The person reads it.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +75,8 @@ pub enum TargetError {
     BadKey(String),
     #[error("{0} opens no further session")]
     NoChannel(String),
+    #[error("{0} refuses it")]
+    NoListener(String),
 }
 
 /// The keep-alive of a target's leg.
@@ -95,7 +102,11 @@ pub struct LegChannel {
 
 impl Leg {
     /// Connects, checks the host key, and only then asks for the credential and signs in.
-    pub async fn open(session: &Session, alive: Alive) -> Result<Self, TargetError> {
+    /// Returned with it: what the target opens by itself.
+    pub async fn open(
+        session: &Session,
+        alive: Alive,
+    ) -> Result<(Self, mpsc::Receiver<Arrival>), TargetError> {
         let target = session.target();
         let name = target.name.to_string();
         let pinned = pinned(target)?;
@@ -113,10 +124,12 @@ impl Leg {
         };
         let inboxes = Inboxes::default();
         let wrong = Arc::new(Mutex::new(None));
+        let (arrivals, arrived) = mpsc::channel(ARRIVALS);
         let handler = FromTarget {
             pinned,
             wrong: wrong.clone(),
             inboxes: inboxes.clone(),
+            arrivals,
         };
         let stream = ReadAhead::new(stream);
         let connecting = client::connect_stream(Arc::new(config), stream, handler);
@@ -144,11 +157,12 @@ impl Leg {
             sign_in::sign_in(&mut handle, &credential, session),
         )
         .await??;
-        Ok(Self {
+        let leg = Self {
             handle,
             inboxes,
             name,
-        })
+        };
+        Ok((leg, arrived))
     }
 
     pub async fn channel(&self) -> Result<LegChannel, TargetError> {
@@ -159,11 +173,51 @@ impl Leg {
             TargetError::NoChannel(self.name.clone())
         })?;
         let (_, write) = channel.split();
-        Ok(LegChannel {
-            tells: self.inboxes.of(write.id()),
-            inboxes: self.inboxes.clone(),
-            write,
-        })
+        Ok(self.inboxes.channel(write))
+    }
+
+    /// Has the target connect somewhere. It waits as long as the target tries: how long that
+    /// takes is known there alone, and the keep-alive notices a target that is gone.
+    pub async fn forward(
+        &self,
+        endpoint: &Endpoint,
+        from: &Originator,
+    ) -> Result<LegChannel, ChannelOpenFailure> {
+        let (host, port) = (endpoint.host(), endpoint.port().into());
+        let opening =
+            self.handle
+                .channel_open_direct_tcpip(host, port, from.address.as_str(), from.port);
+        match opening.await {
+            Ok(channel) => {
+                let (_, write) = channel.split();
+                Ok(self.inboxes.channel(write))
+            }
+            Err(russh::Error::ChannelOpenFailure(failure)) => Err(failure),
+            Err(error) => {
+                debug!(target = self.name, %error, "Forward not opened");
+                Err(ChannelOpenFailure::ConnectFailed)
+            }
+        }
+    }
+
+    /// Has the target listen somewhere; returns the port.
+    pub async fn listen(&self, endpoint: &Endpoint) -> Result<u16, TargetError> {
+        let asking = self
+            .handle
+            .tcpip_forward(endpoint.host(), endpoint.port().into());
+        let port = within(&self.name, "beginning to listen", asking).await?;
+        match (endpoint.port(), port.map(u16::try_from)) {
+            (0, Ok(Ok(port))) if port > 0 => Ok(port),
+            (asked, Ok(_)) if asked > 0 => Ok(asked),
+            _ => Err(TargetError::NoListener(self.name.clone())),
+        }
+    }
+
+    /// Has the target listen there no more, `port` being the one that it listens at.
+    pub async fn unlisten(&self, endpoint: &Endpoint, port: u32) -> Result<(), TargetError> {
+        let asking = self.handle.cancel_tcpip_forward(endpoint.host(), port);
+        let ended = within(&self.name, "ending to listen", asking).await?;
+        ended.map_err(|_| TargetError::NoListener(self.name.clone()))
     }
 
     /// Waits until the whole leg is gone.
@@ -216,8 +270,16 @@ struct Table {
 }
 
 impl Inboxes {
+    fn channel(&self, write: ChannelWriteHalf<client::Msg>) -> LegChannel {
+        LegChannel {
+            tells: self.of(write.id()),
+            inboxes: self.clone(),
+            write,
+        }
+    }
+
     /// The inbox of a channel, made by whoever comes first: the opener, or a target that
-    /// speaks before the opener has run.
+    /// confirms and speaks before the opener has run.
     fn of(&self, id: ChannelId) -> Arc<Inbox<Tell>> {
         let mut table = self.locked();
         let lost = table.lost.is_cancelled();
@@ -231,6 +293,11 @@ impl Inboxes {
         inbox.clone()
     }
 
+    /// None where a channel is none any more, and what still comes for it is nobody's.
+    fn find(&self, id: ChannelId) -> Option<Arc<Inbox<Tell>>> {
+        self.locked().open.get(&id).cloned()
+    }
+
     fn locked(&self) -> MutexGuard<'_, Table> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -241,12 +308,49 @@ pub struct FromTarget {
     pinned: Vec<PublicKey>,
     wrong: Arc<Mutex<Option<String>>>,
     inboxes: Inboxes,
+    arrivals: mpsc::Sender<Arrival>,
 }
 
 impl FromTarget {
     fn tell(&self, channel: ChannelId, tell: Tell) -> Result<(), russh::Error> {
-        let told = self.inboxes.of(channel).control(tell);
-        told.map_err(|_| russh::Error::Inconsistent)
+        let Some(inbox) = self.inboxes.find(channel) else {
+            return Ok(());
+        };
+        inbox.control(tell).map_err(|_| russh::Error::Inconsistent)
+    }
+
+    fn bytes(&self, channel: ChannelId, stream: Stream, data: &[u8]) {
+        if let Some(inbox) = self.inboxes.find(channel) {
+            inbox.bytes(stream, data);
+        }
+    }
+
+    /// Puts a channel down for `ways`. Where too many wait already, dropping it refuses it.
+    fn arrive(&self, door: Door, channel: Channel<client::Msg>, reply: ChannelOpenHandle) {
+        let (_, write) = channel.split();
+        let opened = Opened {
+            door,
+            channel: self.inboxes.channel(write),
+            reply,
+        };
+        let arrival = Arrival::Opened(Box::new(opened));
+        if self.arrivals.try_send(arrival).is_err() {
+            debug!("A target opens more channels than anybody looks at");
+        }
+    }
+
+    /// A target is gone to, it does not come: russh would let it in, so each kind is refused.
+    async fn refuse(&self, kind: &str, asked: ChannelOpenHandle) {
+        let why = ChannelOpenFailure::AdministrativelyProhibited;
+        asked.reject(why).await;
+        self.note_refused(kind);
+    }
+
+    fn note_refused(&self, kind: &str) {
+        let arrival = Arrival::Refused(kind.to_owned());
+        if self.arrivals.try_send(arrival).is_err() {
+            debug!(kind, "A target's own channel is refused");
+        }
     }
 }
 
@@ -280,7 +384,7 @@ impl client::Handler for FromTarget {
         data: &[u8],
         _: &mut Wire,
     ) -> Result<(), russh::Error> {
-        self.inboxes.of(channel).bytes(Stream::Out, data);
+        self.bytes(channel, Stream::Out, data);
         Ok(())
     }
 
@@ -292,7 +396,7 @@ impl client::Handler for FromTarget {
         _: &mut Wire,
     ) -> Result<(), russh::Error> {
         // RFC 4254 s5.2 knows no other kind than standard error.
-        self.inboxes.of(channel).bytes(Stream::Err, data);
+        self.bytes(channel, Stream::Err, data);
         Ok(())
     }
 
@@ -351,17 +455,34 @@ impl client::Handler for FromTarget {
         self.tell(channel, tell)
     }
 
+    async fn channel_open_confirmation(
+        &mut self,
+        channel: ChannelId,
+        _: u32,
+        _: u32,
+        _: &mut Wire,
+    ) -> Result<(), russh::Error> {
+        self.inboxes.of(channel);
+        Ok(())
+    }
+
     async fn server_channel_open_forwarded_tcpip(
         &mut self,
-        _: Channel<client::Msg>,
-        _: &str,
-        _: u32,
-        _: &str,
-        _: u32,
+        channel: Channel<client::Msg>,
+        address: &str,
+        port: u32,
+        from: &str,
+        from_port: u32,
         asked: ChannelOpenHandle,
         _: &mut Wire,
     ) -> Result<(), russh::Error> {
-        refuse("forwarded-tcpip", asked).await
+        let door = Door::Listener {
+            address: address.chars().take(253).collect(),
+            port,
+            originator: Originator::new(from, from_port),
+        };
+        self.arrive(door, channel, asked);
+        Ok(())
     }
 
     async fn server_channel_open_forwarded_streamlocal(
@@ -371,27 +492,37 @@ impl client::Handler for FromTarget {
         asked: ChannelOpenHandle,
         _: &mut Wire,
     ) -> Result<(), russh::Error> {
-        refuse("forwarded-streamlocal", asked).await
+        self.refuse("forwarded-streamlocal@openssh.com", asked)
+            .await;
+        Ok(())
     }
 
     async fn server_channel_open_agent_forward(
         &mut self,
-        _: Channel<client::Msg>,
+        channel: Channel<client::Msg>,
         asked: ChannelOpenHandle,
         _: &mut Wire,
     ) -> Result<(), russh::Error> {
-        refuse("agent", asked).await
+        self.arrive(Door::Agent, channel, asked);
+        Ok(())
     }
 
     async fn server_channel_open_x11(
         &mut self,
-        _: Channel<client::Msg>,
-        _: &str,
-        _: u32,
+        channel: Channel<client::Msg>,
+        from: &str,
+        from_port: u32,
         asked: ChannelOpenHandle,
         _: &mut Wire,
     ) -> Result<(), russh::Error> {
-        refuse("x11", asked).await
+        let door = Door::Display(Originator::new(from, from_port));
+        self.arrive(door, channel, asked);
+        Ok(())
+    }
+
+    async fn should_accept_unknown_server_channel(&mut self, _: ChannelId, kind: &str) -> bool {
+        self.note_refused(kind);
+        false
     }
 
     async fn server_channel_open_session(
@@ -400,7 +531,8 @@ impl client::Handler for FromTarget {
         asked: ChannelOpenHandle,
         _: &mut Wire,
     ) -> Result<(), russh::Error> {
-        refuse("session", asked).await
+        self.refuse("session", asked).await;
+        Ok(())
     }
 
     async fn server_channel_open_direct_tcpip(
@@ -413,7 +545,8 @@ impl client::Handler for FromTarget {
         asked: ChannelOpenHandle,
         _: &mut Wire,
     ) -> Result<(), russh::Error> {
-        refuse("direct-tcpip", asked).await
+        self.refuse("direct-tcpip", asked).await;
+        Ok(())
     }
 
     async fn server_channel_open_direct_streamlocal(
@@ -423,7 +556,8 @@ impl client::Handler for FromTarget {
         asked: ChannelOpenHandle,
         _: &mut Wire,
     ) -> Result<(), russh::Error> {
-        refuse("direct-streamlocal", asked).await
+        self.refuse("direct-streamlocal", asked).await;
+        Ok(())
     }
 
     async fn disconnected(
@@ -438,14 +572,6 @@ impl client::Handler for FromTarget {
         }
         Ok(())
     }
-}
-
-/// A target is gone to, it does not come: russh would let it in, so each kind is refused.
-async fn refuse(kind: &str, asked: ChannelOpenHandle) -> Result<(), russh::Error> {
-    debug!(kind, "A target's own channel is refused");
-    let why = ChannelOpenFailure::AdministrativelyProhibited;
-    asked.reject(why).await;
-    Ok(())
 }
 
 /// Which of the two ways of giving a password a target takes; it is given by one of them.

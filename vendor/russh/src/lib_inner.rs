@@ -430,6 +430,18 @@ impl ChannelOpenFailure {
         }
     }
 
+    /// As a peer sent it: what it says in words is kept.
+    pub(crate) fn received(code: u32, description: &str) -> Self {
+        const LONGEST: usize = 1024;
+        match Self::from_u32(code) {
+            Some(known) if description.is_empty() => known,
+            _ => Self::Other {
+                code,
+                reason: description.chars().take(LONGEST).collect(),
+            },
+        }
+    }
+
     /// SSH protocol reason code for this failure
     pub fn code(&self) -> u32 {
         match self {

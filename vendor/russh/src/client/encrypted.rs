@@ -558,9 +558,9 @@ impl Session {
             Some((&msg::CHANNEL_OPEN_FAILURE, mut r)) => {
                 debug!("channel_open_failure");
                 let channel_num = map_err!(ChannelId::decode(&mut r))?;
-                let reason_code = ChannelOpenFailure::from_u32(map_err!(u32::decode(&mut r))?)
-                    .unwrap_or(ChannelOpenFailure::AdministrativelyProhibited);
+                let code = map_err!(u32::decode(&mut r))?;
                 let descr = map_err!(String::decode(&mut r))?;
+                let reason_code = ChannelOpenFailure::received(code, &descr);
                 let language = map_err!(String::decode(&mut r))?;
                 map_err!(ensure_end(&r))?;
                 // Unlike other channel-scoped messages this arrives for a

@@ -158,6 +158,16 @@ impl Session {
             (EncryptedState::Authenticated, Some((msg, mut r))) => {
                 self.server_read_authenticated(handler, *msg, &mut r).await
             }
+            // The connection protocol before signing in (RFC 4252 s6).
+            (_, Some((&msg, _))) if msg >= msg::GLOBAL_REQUEST => {
+                debug!("message {msg} before signing in");
+                map_err!(self.common.disconnect(
+                    crate::Disconnect::ProtocolError,
+                    "sign in first",
+                    "",
+                ))?;
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -860,6 +870,7 @@ mod tests {
             pending_len: 0,
             channels: std::collections::HashMap::new(),
             open_global_requests: std::collections::VecDeque::new(),
+            global_replies: std::collections::VecDeque::new(),
             kex: SessionKexState::Idle,
         }
     }
@@ -1853,6 +1864,9 @@ impl Session {
             msg::GLOBAL_REQUEST => {
                 let req_type = map_err!(String::decode(r))?;
                 self.common.wants_reply = map_err!(u8::decode(r))? != 0;
+                if self.global_replies.len() >= MAX_WAITING_GLOBAL_REPLIES {
+                    return Err(crate::Error::Inconsistent.into());
+                }
                 match req_type.as_str() {
                     "tcpip-forward" => {
                         let address = map_err!(String::decode(r))?;
@@ -1864,17 +1878,8 @@ impl Session {
                             .tcpip_forward(&address, &mut returned_port, self)
                             .await?;
                         if result {
-                            if self.common.wants_reply
-                                && let Some(ref mut enc) = self.common.encrypted
-                            {
-                                self.common.wants_reply = false;
-                                push_packet!(enc.write, {
-                                    enc.write.push(msg::REQUEST_SUCCESS);
-                                    if port == 0 && returned_port != 0 {
-                                        map_err!(returned_port.encode(&mut enc.write))?;
-                                    }
-                                })
-                            }
+                            let port = (port == 0 && returned_port != 0).then_some(returned_port);
+                            self.global_reply(Ok(port));
                         } else {
                             self.request_failure();
                         }
@@ -1930,9 +1935,9 @@ impl Session {
             msg::CHANNEL_OPEN_FAILURE => {
                 debug!("channel_open_failure");
                 let channel_num = map_err!(ChannelId::decode(r))?;
-                let reason = ChannelOpenFailure::from_u32(map_err!(u32::decode(r))?)
-                    .unwrap_or(ChannelOpenFailure::AdministrativelyProhibited);
+                let code = map_err!(u32::decode(r))?;
                 let description = map_err!(String::decode(r))?;
+                let reason = ChannelOpenFailure::received(code, &description);
                 let language_tag = map_err!(String::decode(r))?;
                 map_err!(ensure_end(r))?;
 
@@ -1944,10 +1949,10 @@ impl Session {
                 }
 
                 if let Some(channel_sender) = self.channels.remove(&channel_num) {
-                    channel_sender
+                    // Nobody may wait for it any more.
+                    let _ = channel_sender
                         .send(ChannelMsg::OpenFailure(reason))
-                        .await
-                        .map_err(|_| crate::Error::SendError)?;
+                        .await;
                 }
 
                 Ok(())
@@ -2119,6 +2124,9 @@ impl Session {
                     .await
             }
             ChannelType::ForwardedStreamLocal(_) => {
+                handler
+                    .channel_open_unsupported("forwarded-streamlocal@openssh.com", self)
+                    .await?;
                 if let Some(ref mut enc) = self.common.encrypted {
                     msg.fail(
                         &mut enc.write,
@@ -2129,6 +2137,9 @@ impl Session {
                 Ok(())
             }
             ChannelType::AgentForward => {
+                handler
+                    .channel_open_unsupported("auth-agent@openssh.com", self)
+                    .await?;
                 if let Some(ref mut enc) = self.common.encrypted {
                     msg.fail(
                         &mut enc.write,
@@ -2140,6 +2151,7 @@ impl Session {
             }
             ChannelType::Unknown { typ } => {
                 debug!("unknown channel type: {typ}");
+                handler.channel_open_unsupported(typ, self).await?;
                 if let Some(ref mut enc) = self.common.encrypted {
                     msg.unknown_type(&mut enc.write)?;
                 }

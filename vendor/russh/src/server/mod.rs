@@ -488,6 +488,17 @@ pub trait Handler: Sized {
         async { Ok(()) }
     }
 
+    /// Called when a channel of a kind is asked for that this library opens for
+    /// nobody. It is refused in any case.
+    #[allow(unused_variables)]
+    fn channel_open_unsupported(
+        &mut self,
+        kind: &str,
+        session: &mut Session,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        async { Ok(()) }
+    }
+
     /// Called when the client confirmed our request to open a
     /// channel. A channel can only be written to after receiving this
     /// message (this library panics otherwise).
@@ -1130,6 +1141,7 @@ where
         pending_len: 0,
         channels: HashMap::new(),
         open_global_requests: VecDeque::new(),
+        global_replies: VecDeque::new(),
         kex: SessionKexState::Idle,
     };
 

@@ -28,11 +28,62 @@ pub struct Session {
     pub(crate) pending_len: u32,
     pub(crate) channels: HashMap<ChannelId, ChannelRef>,
     pub(crate) open_global_requests: VecDeque<GlobalRequestResponse>,
+    pub(crate) global_replies: VecDeque<WaitingGlobalReply>,
     pub(crate) kex: SessionKexState<ServerKex>,
+}
+
+/// So many global requests may be without their reply.
+pub(crate) const MAX_WAITING_GLOBAL_REPLIES: usize = 1024;
+
+/// What is answered to a global request: with the port where one was chosen.
+type GlobalAnswer = Result<Option<u32>, ()>;
+
+/// A reply that was put off, or one behind such: they go out in the order of the
+/// requests (RFC 4254 s4).
+#[derive(Debug)]
+pub(crate) enum WaitingGlobalReply {
+    PutOff(u64),
+    Ready(GlobalAnswer),
+}
+
+/// The reply to a global request that is given later. Dropped, it is a failure.
+#[derive(Debug)]
+pub struct GlobalReply {
+    id: u64,
+    sender: UnboundedSender<Msg>,
+    given: bool,
+}
+
+impl GlobalReply {
+    /// Says yes. `port` is for a forward that left the choice of its port to us.
+    pub fn success(mut self, port: Option<u32>) {
+        self.give(Ok(port));
+    }
+
+    /// Says no.
+    pub fn failure(mut self) {
+        self.give(Err(()));
+    }
+
+    fn give(&mut self, answer: GlobalAnswer) {
+        if !std::mem::replace(&mut self.given, true) {
+            let _ = self.sender.send(Msg::GlobalReply { id: self.id, answer });
+        }
+    }
+}
+
+impl Drop for GlobalReply {
+    fn drop(&mut self) {
+        self.give(Err(()));
+    }
 }
 
 #[derive(Debug)]
 pub enum Msg {
+    GlobalReply {
+        id: u64,
+        answer: GlobalAnswer,
+    },
     ChannelOpenAgent {
         channel_ref: ChannelRef,
     },
@@ -622,6 +673,9 @@ impl Session {
                 self.common
                     .disconnect(reason, &description, &language_tag)?;
             }
+            Msg::GlobalReply { id, answer } => {
+                self.give_global_reply(id, answer);
+            }
             Msg::ChannelOpenReply { pending, result } => {
                 self.finalize_channel_open_reply(pending, result)?;
             }
@@ -1042,22 +1096,74 @@ impl Session {
     /// cancelling). Always call this function if the request was
     /// successful (it checks whether the client expects an answer).
     pub fn request_success(&mut self) {
-        if self.common.wants_reply
-            && let Some(ref mut enc) = self.common.encrypted
-        {
-            self.common.wants_reply = false;
-            push_packet!(enc.write, enc.write.push(msg::REQUEST_SUCCESS))
-        }
+        self.global_reply(Ok(None));
     }
 
     /// Send a "failure" reply to a global request (it checks whether the
     /// client expects an answer).
     pub fn request_failure(&mut self) {
-        if self.common.wants_reply
-            && let Some(ref mut enc) = self.common.encrypted
-        {
-            self.common.wants_reply = false;
-            push_packet!(enc.write, enc.write.push(msg::REQUEST_FAILURE))
+        self.global_reply(Err(()));
+    }
+
+    /// Puts the reply to the global request that is being handled off; none if the
+    /// client expects no answer.
+    pub fn put_off_global_reply(&mut self) -> Option<GlobalReply> {
+        if !std::mem::take(&mut self.common.wants_reply) {
+            return None;
+        }
+        // Larger than that of every one that still waits.
+        let id = self
+            .global_replies
+            .iter()
+            .rev()
+            .find_map(|reply| match reply {
+                WaitingGlobalReply::PutOff(id) => Some(id + 1),
+                WaitingGlobalReply::Ready(_) => None,
+            })
+            .unwrap_or(0);
+        self.global_replies.push_back(WaitingGlobalReply::PutOff(id));
+        Some(GlobalReply {
+            id,
+            sender: self.sender.priority_sender.clone(),
+            given: false,
+        })
+    }
+
+    pub(crate) fn global_reply(&mut self, answer: GlobalAnswer) {
+        if std::mem::take(&mut self.common.wants_reply) {
+            self.global_replies
+                .push_back(WaitingGlobalReply::Ready(answer));
+            self.send_global_replies();
+        }
+    }
+
+    fn give_global_reply(&mut self, id: u64, answer: GlobalAnswer) {
+        let waiting = self
+            .global_replies
+            .iter_mut()
+            .find(|reply| matches!(reply, WaitingGlobalReply::PutOff(other) if *other == id));
+        if let Some(waiting) = waiting {
+            *waiting = WaitingGlobalReply::Ready(answer);
+            self.send_global_replies();
+        }
+    }
+
+    /// Sends what is ready, up to the first one that was put off.
+    fn send_global_replies(&mut self) {
+        let Some(ref mut enc) = self.common.encrypted else {
+            return;
+        };
+        while let Some(WaitingGlobalReply::Ready(answer)) = self.global_replies.front() {
+            push_packet!(enc.write, match answer {
+                Ok(port) => {
+                    enc.write.push(msg::REQUEST_SUCCESS);
+                    if let Some(port) = port {
+                        enc.write.extend_from_slice(&port.to_be_bytes());
+                    }
+                }
+                Err(()) => enc.write.push(msg::REQUEST_FAILURE),
+            });
+            self.global_replies.pop_front();
         }
     }
 
@@ -1698,6 +1804,7 @@ mod tests {
             pending_len: 0,
             channels: HashMap::new(),
             open_global_requests: VecDeque::new(),
+            global_replies: VecDeque::new(),
             kex: SessionKexState::Idle,
         }
     }
