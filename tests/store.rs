@@ -14,6 +14,8 @@ mod coverage;
 mod database;
 #[path = "store/faults.rs"]
 mod faults;
+#[path = "store/files.rs"]
+mod files;
 #[path = "store/people.rs"]
 mod people;
 #[path = "store/places.rs"]
@@ -95,6 +97,9 @@ suite! {
         the_sessions_of_a_lost_node_are_closed_with_an_audit_event_each
         sessions_are_listed_with_the_names_people_know
         recordings_are_entered_finished_and_listed
+    }
+    files {
+        files_are_entered_once_and_listed_in_their_order
     }
     audit {
         a_transaction_that_fails_leaves_no_audit_record

@@ -103,6 +103,8 @@ ids! {
     TokenId
     /// What a session left.
     RecordingId
+    /// One file or change that moved by sftp or scp.
+    FileId
     /// One running gateway process.
     NodeId
     /// A human being: the users that belong to one human share it.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use serde_json::json;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tracing::{error, info, warn};
 
 use super::traffic::Bytes;
@@ -19,6 +19,7 @@ use crate::{
     model::{
         audit::AuditEvent,
         checkout::Command,
+        file::FileRecord,
         ids::{CheckoutId, SessionId},
         recording::Recording,
         session::Outcome,
@@ -47,6 +48,10 @@ pub enum Entry {
     },
     /// Something that has ended inside a session.
     Noted(Box<AuditEvent>),
+    /// A file that has moved, and its place among those that may wait.
+    File(Box<FileRecord>, Option<OwnedSemaphorePermit>),
+    /// The end of a channel that moved files.
+    FilesClosed(Box<AuditEvent>),
     Closed(Box<Closed>),
     /// One whose opening got no answer: it may be written down as open, and nobody uses it.
     Doubtful(Box<(SessionId, AuditEvent)>),
@@ -154,6 +159,10 @@ impl Clerk {
                     store::session::count_bytes(&mut tx, session, bytes_in, bytes_out).await?;
                 }
                 Entry::Noted(event) => audit::append(&mut tx, event).await.map(drop)?,
+                Entry::File(file, _) => store::file::insert(&mut tx, file).await?,
+                Entry::FilesClosed(event) => {
+                    audit::append(&mut tx, event).await?;
+                }
                 Entry::Closed(closed) => write_closed(&mut tx, closed).await?,
                 Entry::Doubtful(doubtful) => {
                     let (session, event) = &**doubtful;

@@ -4,13 +4,14 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, warn};
 
 use super::{
     Claim, Session,
     clerk::Entry,
+    files,
     traffic::{Bytes, Traffic},
 };
 use crate::{
@@ -65,12 +66,19 @@ pub struct Gate(pub(super) Arc<Inner>);
 pub(super) struct Inner {
     pub(super) parts: GateParts,
     clerk: mpsc::UnboundedSender<Entry>,
+    /// Rows of file logs that may wait for the clerk: unlike the rest they are many.
+    file_room: Arc<Semaphore>,
 }
 
 impl Gate {
     /// The clerk's entries are a few for each session and channel, so they stay within bounds.
     pub fn new(parts: GateParts, clerk: mpsc::UnboundedSender<Entry>) -> Self {
-        Self(Arc::new(Inner { parts, clerk }))
+        let file_room = Arc::new(Semaphore::new(files::MOST_WAITING));
+        Self(Arc::new(Inner {
+            parts,
+            clerk,
+            file_room,
+        }))
     }
 
     pub fn identity(&self) -> &Identity {
@@ -106,6 +114,12 @@ impl Gate {
             // The clerk is gone only after every listener is; the next start closes the row.
             debug!("Session closed after the clerk");
         }
+    }
+
+    /// Waits until one more row of a file log may go to the clerk.
+    pub(super) async fn file_room(&self) -> OwnedSemaphorePermit {
+        let room = self.0.file_room.clone().acquire_owned().await;
+        room.expect("nobody closes it")
     }
 
     /// Admits `by` to what they claim, or says why not. Either way the auditor knows.
@@ -241,6 +255,7 @@ impl Gate {
             traffic,
             _open: parts.metrics.session_opened(claim.protocol),
             outcome: Default::default(),
+            file_channels: Default::default(),
         })
     }
 

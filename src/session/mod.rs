@@ -6,6 +6,7 @@
 mod clerk;
 pub mod credential;
 pub mod dial;
+mod files;
 mod gate;
 mod guest;
 pub mod reveal;
@@ -13,7 +14,10 @@ mod traffic;
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use tokio::net::TcpStream;
@@ -25,13 +29,14 @@ pub use self::{
     clerk::{Clerk, Entry},
     credential::{Credential, CredentialError},
     dial::DialError,
+    files::FileLog,
     gate::{Gate, GateParts},
 };
 use crate::{
     kill::{KillSwitch, Leashed, Registration},
     model::{
         audit::{Actor, AuditEvent},
-        ids::SessionId,
+        ids::{RecordingId, SessionId},
         name::AccountName,
         permit::Permit,
         principal::Principal,
@@ -74,6 +79,8 @@ pub struct Session {
     traffic: Arc<Traffic>,
     _open: OpenSession,
     outcome: OnceLock<Outcome>,
+    /// How many of its channels have moved files.
+    file_channels: AtomicU32,
     /// None only while it is dropped.
     recorder: Option<Recorder>,
 }
@@ -149,6 +156,12 @@ impl Session {
             self.gate
                 .enter(Entry::Finished(Box::new((finished, event))));
         }
+    }
+
+    /// The file log of one channel; when it is dropped the channel is closed and audited.
+    pub fn file_log(&self, recording: Option<RecordingId>) -> FileLog<'_> {
+        let channel = self.file_channels.fetch_add(1, Ordering::Relaxed) + 1;
+        FileLog::new(self, channel, recording)
     }
 
     /// Adds to what went from the person to the target.

@@ -7,6 +7,7 @@ pub mod account;
 pub mod audit;
 pub mod checkout;
 mod error;
+pub mod file;
 pub mod group;
 mod list;
 pub mod meta;

@@ -46,6 +46,15 @@ impl Select {
         self
     }
 
+    pub(super) fn equal_number(mut self, column: &str, number: Option<i64>) -> Self {
+        if let Some(number) = number {
+            let place = self.sql.next_place();
+            self.conditions.push(format!("{column} = {place}"));
+            self.sql = self.sql.number(number);
+        }
+        self
+    }
+
     /// `equal` inside a subselect that `opening` begins and this closes.
     pub(super) fn equal_within(mut self, opening: &str, value: &str) -> Self {
         let place = self.sql.next_place();
