@@ -9,6 +9,7 @@
 mod api;
 mod cli;
 mod faults;
+mod files;
 mod hostile;
 mod jump;
 mod life;

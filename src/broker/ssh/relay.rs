@@ -17,6 +17,7 @@ use bytes::Bytes;
 use tracing::debug;
 
 use super::{
+    files::{Files, Plan, Step},
     inbox::{GRANT, Inbox, Item, Stream},
     person::{NO_PERMISSION, PersonChannel, PersonGone, Told, UNAVAILABLE},
     talk::{Ask, Display, Environment, Size, Start, Tell, Terminal, WantsReply, term},
@@ -40,13 +41,15 @@ pub struct Relay<'a> {
     pub environment: &'a Environment,
     pub activity: &'a Activity,
     pub openings: &'a Openings,
-    pub run: Run,
+    pub run: Run<'a>,
 }
 
 /// What runs on the channel, known from its start on.
 #[derive(Default)]
-pub struct Run {
+pub struct Run<'a> {
     track: OnceLock<Track>,
+    /// Set before the track, where it moves files.
+    files: OnceLock<Files<'a>>,
     awaited: Mutex<VecDeque<Awaited>>,
 }
 
@@ -67,6 +70,19 @@ struct Preparation {
     display: Option<Display>,
     /// What was asked for besides and is not given; said where there is a terminal.
     refused: Vec<Refusal>,
+}
+
+/// Why the way down ended before the target ended it.
+enum DownEnd {
+    PersonGone,
+    /// What the target sent may not go on.
+    Refused(Refusal),
+}
+
+impl From<PersonGone> for DownEnd {
+    fn from(_: PersonGone) -> Self {
+        Self::PersonGone
+    }
 }
 
 /// Why the way up ended.
@@ -93,16 +109,7 @@ impl Relay<'_> {
     pub async fn run(mut self) {
         let up = async {
             match self.up().await {
-                Err(UpEnd::Refused(refusal)) => {
-                    let kind = "channel.refused";
-                    self.session.audit_refused(kind, &refusal).await;
-                    let told = Told {
-                        sentence: format!("Refused: {refusal}"),
-                        status: NO_PERMISSION,
-                    };
-                    // Nobody left to be told.
-                    self.person.refuse(&told).await.ok();
-                }
+                Err(UpEnd::Refused(refusal)) => self.refuse(&refusal).await,
                 // What it said before it went is still on its way down.
                 Err(UpEnd::TargetGone) => std::future::pending().await,
                 Ok(()) | Err(UpEnd::Closed) => {}
@@ -115,6 +122,8 @@ impl Relay<'_> {
         };
         // Either may be closed or gone already.
         self.target.write.close().await.ok();
+        // Its last rows and its audit event, before that of the recording.
+        drop(self.run.files.take());
         if let Some(track) = self.run.track.take() {
             self.session.recorded(track, &last_word).await;
         }
@@ -129,7 +138,7 @@ impl Relay<'_> {
                 Item::Bytes(_, bytes) => {
                     let length = bytes.len() as u32;
                     self.touch();
-                    self.target.write.data_bytes(bytes).await?;
+                    self.input(bytes).await?;
                     self.session.count_in(u64::from(length));
                     passed += length;
                     if passed >= GRANT {
@@ -142,6 +151,23 @@ impl Relay<'_> {
                 Item::Control(Ask::Signal(signal)) => self.target.write.signal(signal).await?,
                 Item::Control(Ask::Resize(size)) => self.resize(size).await?,
                 Item::Control(ask) => self.decline(&ask).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn input(&self, mut bytes: Bytes) -> Result<(), UpEnd> {
+        let Some(files) = self.run.files.get() else {
+            return Ok(self.target.write.data_bytes(bytes).await?);
+        };
+        while !bytes.is_empty() {
+            let step = files.up(&mut bytes).await.map_err(UpEnd::Refused)?;
+            self.write_down(&step).await;
+            for piece in step.pass {
+                self.target.write.data_bytes(piece).await?;
+            }
+            for sentence in step.say {
+                self.person.say(&sentence).await?;
             }
         }
         Ok(())
@@ -197,8 +223,9 @@ impl Relay<'_> {
                         Err(refusal) => preparation.refused.push(refusal),
                     }
                 }
-                Item::Control(Ask::Start(wants, start)) => {
-                    let admitted = self.admit(&start, preparation.terminal.as_ref()).await;
+                Item::Control(Ask::Start(wants, mut start)) => {
+                    let terminal = preparation.terminal.as_ref();
+                    let admitted = self.admit(&mut start, terminal).await;
                     if admitted.is_err() {
                         // A client shows what it is told only where something runs.
                         self.answer(wants, true).await?;
@@ -212,12 +239,26 @@ impl Relay<'_> {
     }
 
     /// Whether this may run (P6), and its recorder (P1).
-    async fn admit(&self, start: &Start, terminal: Option<&Terminal>) -> Result<(), Refusal> {
-        for wanted in needed(start)? {
-            self.session.permit().allows(wanted)?;
+    async fn admit(&self, start: &mut Start, terminal: Option<&Terminal>) -> Result<(), Refusal> {
+        let plan = Plan::of(start, self.session.permit())?;
+        // scp asks for no terminal; what comes through one is no stream of its.
+        let plan = plan.filter(|plan| terminal.is_none() || !plan.is_any_command());
+        match plan.as_ref().map(Plan::command) {
+            None => {
+                self.session.permit().allows(needed(start)?)?;
+            }
+            Some(Some(command)) => *start = Start::Exec(command),
+            Some(None) => {}
         }
         self.session.recheck().await?;
         let track = self.session.record(content(start, terminal)).await?;
+        if let Some(plan) = plan {
+            let recording = track.recording().map(|recording| recording.id.clone());
+            let files = Files::new(self.session, plan, recording);
+            if self.run.files.set(files).is_err() {
+                debug!("Started twice");
+            }
+        }
         if self.run.track.set(track).is_err() {
             debug!("Started twice");
         }
@@ -305,7 +346,19 @@ impl Relay<'_> {
     async fn down(&self) -> String {
         let mut last_word = "closed by the target".to_owned();
         let mut passed = 0;
-        while let Some(item) = self.target.tells.next().await {
+        loop {
+            let item = tokio::select! {
+                item = self.target.tells.next() => item,
+                ours = self.ours() => {
+                    if self.pass_down(ours).await.is_err() {
+                        return "the person was gone".to_owned();
+                    }
+                    continue;
+                }
+            };
+            let Some(item) = item else {
+                return last_word;
+            };
             let done = match item {
                 Item::Bytes(stream, bytes) => self.output(stream, bytes, &mut passed).await,
                 Item::Control(Tell::Answer(yes)) => self.answered(yes).await,
@@ -325,30 +378,64 @@ impl Relay<'_> {
                     } else if let Tell::ExitSignal { signal, .. } = &tell {
                         last_word = format!("ended by signal {signal:?}");
                     }
-                    let passed_on = self.person.pass_on(tell).await;
+                    let passed_on = self.pass_on(tell).await;
                     if closes {
                         return last_word;
                     }
-                    passed_on.map_err(|_| ())
+                    passed_on
                 }
             };
-            if done.is_err() {
-                return "the person was gone".to_owned();
+            match done {
+                Ok(()) => {}
+                Err(DownEnd::PersonGone) => return "the person was gone".to_owned(),
+                Err(DownEnd::Refused(refusal)) => {
+                    self.refuse(&refusal).await;
+                    return refusal.to_string();
+                }
             }
         }
-        last_word
     }
 
-    async fn output(&self, stream: Stream, bytes: Bytes, passed: &mut u32) -> Result<(), ()> {
+    /// Answers that the gateway gives in the target's place, when they are due.
+    async fn ours(&self) -> Vec<Bytes> {
+        match self.run.files.get() {
+            Some(files) => files.ours().await,
+            // Looked at again after the next word of the target, which is before the first
+            // answer of ours: nothing is asked before it has started something.
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn pass_on(&self, tell: Tell) -> Result<(), DownEnd> {
+        if let (Tell::Eof | Tell::Close, Some(files)) = (&tell, self.run.files.get()) {
+            self.pass_down(files.last_of_ours()).await?;
+        }
+        Ok(self.person.pass_on(tell).await?)
+    }
+
+    async fn pass_down(&self, pieces: Vec<Bytes>) -> Result<(), PersonGone> {
+        for piece in pieces {
+            self.person.bytes(Stream::Out, piece).await?;
+        }
+        Ok(())
+    }
+
+    async fn output(&self, stream: Stream, bytes: Bytes, passed: &mut u32) -> Result<(), DownEnd> {
         let length = bytes.len() as u32;
         self.touch();
         // Before the start was admitted nothing runs that could say something.
         let Some(track) = self.run.track.get() else {
             return Ok(());
         };
+        let files = match stream {
+            Stream::Out => self.run.files.get(),
+            Stream::Err => None,
+        };
         // INVARIANT: recorded before it is forwarded; a recorder that must and cannot pulls
         // the switch.
         let recorded = match stream {
+            // A line for each file stands for its content.
+            Stream::Out if files.is_some_and(Files::are_all) => Ok(()),
             Stream::Out => track.output(&bytes).await,
             Stream::Err => track.error_output(&bytes).await,
         };
@@ -356,7 +443,14 @@ impl Relay<'_> {
             debug!(session = %self.session.id(), %error, "Output not recorded");
             return std::future::pending().await;
         }
-        self.person.bytes(stream, bytes).await.map_err(|_| ())?;
+        match files {
+            None => self.person.bytes(stream, bytes).await?,
+            Some(files) => {
+                let step = files.down(bytes).await.map_err(DownEnd::Refused)?;
+                self.write_down(&step).await;
+                self.pass_down(step.pass).await?;
+            }
+        }
         self.session.count_out(u64::from(length));
         *passed += length;
         if *passed >= GRANT {
@@ -367,7 +461,31 @@ impl Relay<'_> {
         Ok(())
     }
 
-    async fn answered(&self, yes: bool) -> Result<(), ()> {
+    /// What happened to files, in the recording.
+    async fn write_down(&self, step: &Step) {
+        let Some(track) = self.run.track.get() else {
+            return;
+        };
+        for line in &step.lines {
+            if let Err(error) = track.marker(line).await {
+                debug!(session = %self.session.id(), %error, "File not recorded");
+                return std::future::pending().await;
+            }
+        }
+    }
+
+    /// Ends the channel with a sentence.
+    async fn refuse(&self, refusal: &Refusal) {
+        self.session.audit_refused("channel.refused", refusal).await;
+        let told = Told {
+            sentence: format!("Refused: {refusal}"),
+            status: NO_PERMISSION,
+        };
+        // Nobody left to be told.
+        self.person.refuse(&told).await.ok();
+    }
+
+    async fn answered(&self, yes: bool) -> Result<(), DownEnd> {
         let awaited = self.awaited().pop_front();
         let told = match awaited {
             Some(Awaited::Terminal) if !yes => {
@@ -379,7 +497,7 @@ impl Relay<'_> {
             Some(Awaited::Start(true)) => self.person.answer(yes).await,
             _ => Ok(()),
         };
-        told.map_err(|_| ())
+        Ok(told?)
     }
 
     async fn resize(&self, size: Size) -> Result<(), UpEnd> {
@@ -421,12 +539,10 @@ impl Relay<'_> {
 }
 
 /// What a start needs. What is not listed is not supported (P5).
-fn needed(start: &Start) -> Result<Vec<Use<'_>>, Refusal> {
+fn needed(start: &Start) -> Result<Use<'_>, Refusal> {
     match start {
-        Start::Shell => Ok(vec![Use::Shell]),
-        Start::Exec(command) => Ok(vec![Use::Exec(command)]),
-        // Until its packets are read, a permit for one direction opens none.
-        Start::Subsystem(name) if name == "sftp" => Ok(vec![Use::SftpRead, Use::SftpWrite]),
+        Start::Shell => Ok(Use::Shell),
+        Start::Exec(command) => Ok(Use::Exec(command)),
         Start::Subsystem(name) => {
             let name: String = name.chars().take(64).collect();
             let name = crate::model::text::Text::ours(&name);
