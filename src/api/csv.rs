@@ -1,4 +1,4 @@
-//! Check-outs as a table for a spreadsheet.
+//! Check-outs and file logs as tables for a spreadsheet.
 //!
 //! Every cell is text and stays text: what a spreadsheet would take for a formula is made inert.
 
@@ -8,11 +8,11 @@ use axum::{
 };
 
 use crate::{
-    model::{checkout::Checkout, time::Timestamp},
+    model::{checkout::Checkout, file::FileRecord, time::Timestamp},
     store::checkout::Status,
 };
 
-const COLUMNS: [&str; 17] = [
+const CHECKOUT: [&str; 17] = [
     "code",
     "status",
     "target",
@@ -32,26 +32,71 @@ const COLUMNS: [&str; 17] = [
     "message",
 ];
 
+const FILE: [&str; 12] = [
+    "id",
+    "channel",
+    "recording",
+    "at",
+    "op",
+    "path",
+    "to",
+    "direction",
+    "bytes",
+    "sha256",
+    "result",
+    "detail",
+];
+
 pub fn checkouts(items: &[Checkout]) -> Response {
+    table("checkouts.csv", CHECKOUT, items.iter().map(checkout))
+}
+
+pub fn files(items: &[FileRecord]) -> Response {
+    table("files.csv", FILE, items.iter().map(file))
+}
+
+fn table<const N: usize>(
+    name: &str,
+    columns: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> Response {
     let mut text = String::new();
-    row(&mut text, COLUMNS.map(str::to_owned));
-    for checkout in items {
-        row(&mut text, cells(checkout));
+    row(&mut text, columns.map(str::to_owned));
+    for cells in rows {
+        row(&mut text, cells);
     }
     let headers = [
         (
             header::CONTENT_TYPE,
-            "text/csv; charset=utf-8; header=present",
+            "text/csv; charset=utf-8; header=present".to_owned(),
         ),
         (
             header::CONTENT_DISPOSITION,
-            "attachment; filename=\"checkouts.csv\"",
+            format!("attachment; filename=\"{name}\""),
         ),
     ];
     (headers, text).into_response()
 }
 
-fn cells(checkout: &Checkout) -> [String; COLUMNS.len()] {
+fn file(file: &FileRecord) -> [String; FILE.len()] {
+    let maybe = |value: Option<String>| value.unwrap_or_default();
+    [
+        file.id.to_string(),
+        file.channel.to_string(),
+        maybe(file.recording.as_ref().map(ToString::to_string)),
+        file.at.to_string(),
+        file.op.to_string(),
+        file.path.to_string(),
+        maybe(file.to.as_ref().map(ToString::to_string)),
+        maybe(file.direction.map(|direction| direction.to_string())),
+        file.bytes.to_string(),
+        maybe(file.sha256.clone()),
+        file.result.to_string(),
+        file.detail.clone(),
+    ]
+}
+
+fn checkout(checkout: &Checkout) -> [String; CHECKOUT.len()] {
     let time = |at: Option<Timestamp>| at.map(|at| at.to_string()).unwrap_or_default();
     let answered: Vec<_> = checkout
         .votes

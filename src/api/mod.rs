@@ -14,6 +14,7 @@ mod csv;
 mod diff;
 mod error;
 mod events;
+mod files;
 mod groups;
 mod guard;
 pub mod health;

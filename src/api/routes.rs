@@ -5,10 +5,11 @@
 use axum::http::Method;
 
 use super::{
-    accounts, apply, audit, checkouts, class::Class, events, groups, keys, me, openapi, page,
-    policies, recordings, reveal, route::Route, sessions, sign_in, ssh, targets, users,
+    accounts, apply, audit, checkouts, class::Class, events, files, groups, keys, me, openapi,
+    page, policies, recordings, reveal, route::Route, sessions, sign_in, ssh, targets, users,
 };
 use crate::model::{
+    file::FileRecord,
     policy::Policy,
     recording::Recording,
     target::{Account, Target},
@@ -186,6 +187,8 @@ fn access() -> Vec<Route> {
             .lists::<sessions::SessionView>(sessions::FILTERS),
         Route::new(GET, "/sessions/{id}", SignedIn, "A session", sessions::show)
             .ok::<sessions::SessionView>(),
+        Route::new(GET, "/sessions/{id}/files", SignedIn, "What moved by sftp and scp in a session", files::list)
+            .lists::<FileRecord>(files::FILTERS).media("text/csv"),
         Route::new(POST, "/sessions/{id}/kill", Party, "Close a session; its check-out lives on", sessions::kill)
             .takes::<checkouts::Message>().ok::<sessions::SessionView>(),
     ]

@@ -15,6 +15,7 @@ mod demo;
 mod events;
 mod evidence;
 mod exit;
+mod file;
 mod group;
 mod hints;
 mod history;

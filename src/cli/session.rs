@@ -1,15 +1,15 @@
-//! Live and past connections: `sessions`, `kill`.
+//! Live and past connections: `sessions`, `sessions files`, `kill`.
 //!
 //! A kill cuts the bytes of one session; its check-out goes on.
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{
     checkout::CheckoutRef,
     client::{Client, Query},
     exit::Done,
-    json,
+    file, json,
     page::Page,
     screen::{self, Screen, one_line},
     table::{Card, Table},
@@ -20,7 +20,10 @@ use crate::model::{
 };
 
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Sessions {
+    #[command(subcommand)]
+    about: Option<About>,
     /// One session in full
     #[arg(conflicts_with_all = ["all", "closed", "checkout", "user", "target"])]
     id: Option<SessionId>,
@@ -41,6 +44,12 @@ pub struct Sessions {
     page: Page,
 }
 
+#[derive(Subcommand)]
+enum About {
+    /// What moved by sftp and scp in one session
+    Files(file::Files),
+}
+
 #[derive(Args)]
 pub struct Kill {
     /// The session, as `doorward sessions` shows it
@@ -51,6 +60,9 @@ pub struct Kill {
 }
 
 pub async fn list(args: Sessions, client: &Client, screen: &Screen) -> Done {
+    if let Some(About::Files(args)) = &args.about {
+        return file::list(args, client, screen).await;
+    }
     if let Some(id) = &args.id {
         return show(id, client, screen).await;
     }

@@ -150,6 +150,7 @@ const EXPECTED: &[(&str, &str, &str, &str)] = &[
     ("POST", "/checkouts/{id}/reveal", "revealer", ""),
     ("GET", "/sessions", "signed-in", ""),
     ("GET", "/sessions/{id}", "signed-in", ""),
+    ("GET", "/sessions/{id}/files", "signed-in", ""),
     ("POST", "/sessions/{id}/kill", "party", "{}"),
     ("GET", "/recordings", "signed-in", ""),
     ("GET", "/recordings/{id}", "signed-in", ""),
