@@ -15,3 +15,14 @@ create table file (
     detail text not null
 );
 create index file_session on file (session, at, id);
+
+-- The channels of a session that moved files, once they are closed: how many rows, and the
+-- hash over them that stands in the audit chain as well.
+create table file_channel (
+    session text not null references session (id),
+    channel bigint not null,
+    closed_at bigint not null,
+    entries bigint not null,
+    root text not null,
+    primary key (session, channel)
+);

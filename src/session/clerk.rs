@@ -26,7 +26,7 @@ use crate::{
         target::Protocol,
     },
     recording::{Finished, Recorder},
-    store::{self, Store, StoreError, Tx},
+    store::{self, Store, StoreError, Tx, file::ChannelEnd},
     telemetry::Metrics,
 };
 
@@ -51,7 +51,7 @@ pub enum Entry {
     /// A file that has moved, and its place among those that may wait.
     File(Box<FileRecord>, Option<OwnedSemaphorePermit>),
     /// The end of a channel that moved files.
-    FilesClosed(Box<AuditEvent>),
+    FilesClosed(Box<(ChannelEnd, AuditEvent)>),
     Closed(Box<Closed>),
     /// One whose opening got no answer: it may be written down as open, and nobody uses it.
     Doubtful(Box<(SessionId, AuditEvent)>),
@@ -160,8 +160,14 @@ impl Clerk {
                 }
                 Entry::Noted(event) => audit::append(&mut tx, event).await.map(drop)?,
                 Entry::File(file, _) => store::file::insert(&mut tx, file).await?,
-                Entry::FilesClosed(event) => {
-                    audit::append(&mut tx, event).await?;
+                Entry::FilesClosed(closed) => {
+                    let (end, event) = &**closed;
+                    match store::file::close_channel(&mut tx, end).await {
+                        Ok(()) => audit::append(&mut tx, event).await.map(drop)?,
+                        // Written in a try that got no answer.
+                        Err(StoreError::Conflict) => {}
+                        Err(error) => return Err(error),
+                    }
                 }
                 Entry::Closed(closed) => write_closed(&mut tx, closed).await?,
                 Entry::Doubtful(doubtful) => {
@@ -321,6 +327,8 @@ impl Entry {
             Self::Finished(_) => "end of a recording",
             Self::Counted { .. } => "traffic",
             Self::Noted(_) => "note",
+            Self::File(..) => "file",
+            Self::FilesClosed(_) => "end of a file channel",
             Self::Closed(_) => "end of a session",
             Self::Doubtful(_) => "doubtful session",
         }

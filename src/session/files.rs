@@ -17,6 +17,7 @@ use crate::{
         file::{Direction, FileRecord, FileResult, Moved},
         ids::{FileId, RecordingId},
     },
+    store::file::ChannelEnd,
     vault::entropy,
 };
 
@@ -149,6 +150,15 @@ impl Drop for FileLog<'_> {
             "bytes_down": tally.bytes_down,
             "root": root,
         }));
-        session.gate.enter(Entry::FilesClosed(Box::new(event)));
+        let end = ChannelEnd {
+            session: session.id.clone(),
+            channel: self.channel,
+            at: event.at,
+            entries: tally.rows,
+            root,
+        };
+        session
+            .gate
+            .enter(Entry::FilesClosed(Box::new((end, event))));
     }
 }

@@ -6,7 +6,7 @@ use super::{
     select::Select,
     sql::{Row, sql},
 };
-use crate::model::{file::FileRecord, ids::SessionId};
+use crate::model::{file::FileRecord, ids::SessionId, time::Timestamp};
 
 const COLUMNS: &str = "id, session, channel, recording, at, op, path, to_path, direction, \
     bytes, sha256, result, detail";
@@ -22,12 +22,14 @@ pub struct Filter {
     pub channel: Option<u32>,
 }
 
+/// Enters a file; one that is entered already stays as it is.
 pub async fn insert(tx: &mut Tx, file: &FileRecord) -> Result<()> {
     let write = sql(
         "entering a file",
         "insert into file (id, session, channel, recording, at, op, path, to_path, direction,
              bytes, sha256, result, detail)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+         on conflict (id) do nothing",
     );
     let write = write
         .text(&file.id)
@@ -47,6 +49,34 @@ pub async fn insert(tx: &mut Tx, file: &FileRecord) -> Result<()> {
         Err(error) if error.is_foreign_key() => Err(StoreError::NotFound("session")),
         done => done.map(drop),
     }
+}
+
+/// The end of a channel that moved files.
+#[derive(Debug, Clone)]
+pub struct ChannelEnd {
+    pub session: SessionId,
+    pub channel: u32,
+    pub at: Timestamp,
+    pub entries: u32,
+    /// SHA-256 over all of them, hexadecimal.
+    pub root: String,
+}
+
+/// Closes a channel. `Conflict` if it is closed already.
+pub async fn close_channel(tx: &mut Tx, end: &ChannelEnd) -> Result<()> {
+    let write = sql(
+        "closing a file channel",
+        "insert into file_channel (session, channel, closed_at, entries, root)
+         values ($1, $2, $3, $4, $5)
+         on conflict (session, channel) do nothing",
+    );
+    let write = write
+        .text(&end.session)
+        .number(i64::from(end.channel))
+        .time(end.at)
+        .number(i64::from(end.entries))
+        .text(&end.root);
+    tx.run_guarded(write).await
 }
 
 pub async fn list(

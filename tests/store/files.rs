@@ -62,7 +62,22 @@ pub async fn files_are_entered_once_and_listed_in_their_order(db: Database) {
     assert_eq!(opened, Opening::Opened);
     for record in [&third, &second, &first] {
         file::insert(&mut tx, record).await.unwrap();
+        let changed = FileRecord {
+            bytes: 77,
+            ..record.clone()
+        };
+        file::insert(&mut tx, &changed).await.unwrap();
     }
+    let end = file::ChannelEnd {
+        session: one.id.clone(),
+        channel: 1,
+        at: after(3),
+        entries: 2,
+        root: "cd".repeat(32),
+    };
+    file::close_channel(&mut tx, &end).await.unwrap();
+    let again = file::close_channel(&mut tx, &end).await;
+    assert!(matches!(again, Err(StoreError::Conflict)), "{again:?}");
     tx.commit().await.unwrap();
 
     let all = file::Filter {
