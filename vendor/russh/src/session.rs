@@ -135,6 +135,14 @@ impl<C> CommonSession<C> {
             .is_some_and(Encrypted::has_any_pending_data)
     }
 
+    /// Whether requests may be sent: signing in is over.
+    pub(crate) fn is_authenticated(&self) -> bool {
+        matches!(
+            self.encrypted.as_ref().map(|enc| &enc.state),
+            Some(EncryptedState::InitCompression | EncryptedState::Authenticated)
+        )
+    }
+
     /// Channel-scoped messages (`CHANNEL_DATA`, `CHANNEL_EOF`, `CHANNEL_CLOSE`,
     /// `CHANNEL_REQUEST`, ...) operate on an already-open channel. An
     /// authenticated peer must not be able to drive channel callbacks

@@ -912,14 +912,19 @@ fn server_accept_service(
     });
 
     if let Some(banner) = banner {
-        push_packet!(buffer, {
-            buffer.push(msg::USERAUTH_BANNER);
-            banner.encode(buffer)?;
-            "".encode(buffer)?;
-        })
+        push_banner(buffer, &banner)?;
     }
 
     Ok(AuthRequest::server(methods))
+}
+
+fn push_banner(buffer: &mut Vec<u8>, banner: &str) -> Result<(), crate::Error> {
+    push_packet!(buffer, {
+        buffer.push(msg::USERAUTH_BANNER);
+        banner.encode(buffer)?;
+        "".encode(buffer)?;
+    });
+    Ok(())
 }
 
 impl Encrypted {
@@ -1252,6 +1257,11 @@ impl Encrypted {
                                     auth_request.partial_success = partial_success;
                                     if let Some(methods) = proceed_with_methods {
                                         auth_request.methods = methods;
+                                    }
+                                    if partial_success
+                                        && let Some(banner) = handler.partial_success_banner().await
+                                    {
+                                        map_err!(push_banner(&mut self.write, &banner))?;
                                     }
                                 }
                                 auth_user.clear();

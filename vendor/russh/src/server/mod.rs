@@ -378,6 +378,13 @@ pub trait Handler: Sized {
         async { Ok(None) }
     }
 
+    /// Called before a key that was right is answered with partial success.
+    /// Return value is a banner (RFC 4252 §5.4): what the client shows before it goes on, or
+    /// before it gives up because it knows no method that could follow.
+    fn partial_success_banner(&mut self) -> impl Future<Output = Option<String>> + Send {
+        async { None }
+    }
+
     /// Called when the client closes a channel.
     #[allow(unused_variables)]
     fn channel_close(

@@ -826,7 +826,8 @@ impl Session {
                     // The flush after the select sees the elapsed limit.
                     debug!("rekey time limit reached");
                 }
-                () = &mut keepalive_timer => {
+                // Before that a client takes no request: OpenSSH would end the connection.
+                () = &mut keepalive_timer, if self.common.is_authenticated() => {
                     self.common.alive_timeouts = self.common.alive_timeouts.saturating_add(1);
                     if self.common.config.keepalive_max != 0 && self.common.alive_timeouts > self.common.config.keepalive_max {
                         debug!("Timeout, client not responding to keepalives");
