@@ -54,6 +54,7 @@ use tokio_util::sync::CancellationToken;
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 use tracing::warn;
 
+pub use self::auth::Peer;
 use self::{auth::Caller, error::Problem, limits::Limits};
 use crate::{
     audit::{self as chain, PublicKey},

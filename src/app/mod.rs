@@ -20,6 +20,7 @@ pub use self::{
 use crate::{
     api::{self, Api},
     broker::{self, ssh},
+    cli::desk::Commands,
     clock::Clock,
     config::{Config, LogLevel, SshConfig},
     identity::Identity,
@@ -256,6 +257,7 @@ impl Parts {
             node,
             metrics: self.metrics.clone(),
             ways_in: self.config.ways_in(addresses.admin, addresses.ssh),
+            warn_before: self.config.ssh.warn_before.clone(),
         };
         Gate::new(parts, entries)
     }
@@ -299,7 +301,12 @@ impl Parts {
             metrics: self.metrics.clone(),
             closing: closing.clone(),
         };
-        let broker = ssh::SshBroker::new(gate, ssh);
+        let commands = Commands {
+            identity: self.identity.clone(),
+            api: api.router(),
+            ways_in: gate.ways_in().clone(),
+        };
+        let broker = ssh::SshBroker::new(gate, ssh, Arc::new(commands));
         let server_config = tls.server_config()?;
         let admin = api::server::serve(
             sockets.admin,
@@ -445,6 +452,10 @@ fn ssh_settings(config: &SshConfig, names: Vec<String>) -> Result<ssh::SshSettin
         alive: ssh::Alive {
             interval: config.alive_interval.duration(),
             count: config.alive_count.get().into(),
+        },
+        ask: ssh::AskSettings {
+            wait: config.wait_for_answer,
+            keys_at_sign_in: config.ask_at_sign_in,
         },
         environment: ssh::Environment::new(config.env_allow.iter().cloned().map(String::from)),
     })

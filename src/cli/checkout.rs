@@ -136,11 +136,14 @@ pub async fn list(args: Checkouts, client: &Client, screen: &Screen) -> Done {
             ]);
         }
         let empty = match view {
-            "waiting" => "Nothing waits for your answer.",
-            "mine" => "You have no check-outs. Ask for one: doorward request TARGET",
-            _ => "There are no such check-outs.",
+            "waiting" => "Nothing waits for your answer.".to_owned(),
+            "mine" => {
+                let ask = screen.command("request TARGET");
+                format!("You have no check-outs. Ask for one: {ask}")
+            }
+            _ => "There are no such check-outs.".to_owned(),
         };
-        table.shown(screen, empty)
+        table.shown(screen, &empty)
     })?;
     args.page.note_more(&answer.value, screen);
     Ok(())

@@ -12,6 +12,7 @@ mod audit;
 mod checkout;
 mod client;
 mod demo;
+pub mod desk;
 mod events;
 mod evidence;
 mod exit;

@@ -150,9 +150,18 @@ fn asked(value: &Value, answer: &Answer, screen: &Screen) -> String {
         "Already requested"
     };
     let next = match standing::state(value) {
-        "requested" => format!("Wait for the answer: doorward wait {code}"),
-        _ if value["asked"] == "reveal" => format!("See the secret: doorward reveal {code}"),
-        _ => format!("Connect: doorward ssh {}", json::text(value, "target_name")),
+        "requested" => {
+            let wait = screen.command(&format!("wait {code}"));
+            format!("Wait for the answer: {wait}")
+        }
+        _ if value["asked"] == "reveal" => {
+            let reveal = screen.command(&format!("reveal {code}"));
+            format!("See the secret: {reveal}")
+        }
+        _ => format!(
+            "Connect: {}",
+            screen.connect(&json::text(value, "target_name"))
+        ),
     };
     format!(
         "{}\n{}",

@@ -7,9 +7,12 @@ use std::io::{self, IsTerminal, Write};
 
 use chrono::Local;
 use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::exit::{Done, Failure};
 use crate::{
+    broker::ssh::Paper,
     clock::Clock,
     model::{
         text::forbidden,
@@ -26,6 +29,20 @@ pub struct Screen {
     /// How many columns a table may take.
     width: u16,
     clock: Clock,
+    /// Somebody's desk instead of this process's terminal.
+    desk: Option<Desk>,
+}
+
+/// A desk at the gateway: what is said goes to the person who sits there.
+#[derive(Clone)]
+pub struct Desk {
+    pub paper: mpsc::Sender<Paper>,
+    /// None where there is no terminal.
+    pub columns: Option<u16>,
+    /// Ctrl-C.
+    pub interrupted: CancellationToken,
+    /// `ssh -p 2222 alice+{}@gateway`.
+    pub connect: String,
 }
 
 impl Screen {
@@ -40,6 +57,17 @@ impl Screen {
             json: false,
             width,
             clock: Clock::system(),
+            desk: None,
+        }
+    }
+
+    /// For somebody at a desk of the gateway.
+    pub fn at(desk: Desk, json: bool) -> Self {
+        Self {
+            json,
+            width: desk.columns.unwrap_or(WIDEST),
+            clock: Clock::system(),
+            desk: Some(desk),
         }
     }
 
@@ -64,17 +92,58 @@ impl Screen {
 
     /// Whether a line may be drawn over and over: only for people, only on a terminal.
     pub fn is_live(&self) -> bool {
-        !self.json && io::stderr().is_terminal() && io::stdout().is_terminal()
+        let terminal = match &self.desk {
+            Some(desk) => desk.columns.is_some(),
+            None => io::stderr().is_terminal() && io::stdout().is_terminal(),
+        };
+        !self.json && terminal
+    }
+
+    /// A line that the next one is drawn over; an empty one wipes it.
+    pub fn draw(&self, text: &str) {
+        match &self.desk {
+            // One that finds no room is drawn anew in a second.
+            Some(desk) => drop(desk.paper.try_send(Paper::Drawn(text.to_owned()))),
+            None => draw(text),
+        }
+    }
+
+    /// Returns when the person wants the command to end.
+    pub async fn interrupted(&self) {
+        match &self.desk {
+            Some(desk) => desk.interrupted.cancelled().await,
+            // Without a handler there is no Ctrl-C to wait for.
+            None => drop(tokio::signal::ctrl_c().await),
+        }
+    }
+
+    /// A command of ours, as it is typed where this is read.
+    pub fn command(&self, words: &str) -> String {
+        match &self.desk {
+            Some(_) => words.to_owned(),
+            None => format!("doorward {words}"),
+        }
+    }
+
+    /// How to connect to a target from where this is read.
+    pub fn connect(&self, target: &str) -> String {
+        match &self.desk {
+            Some(desk) => desk.connect.replace("{}", target),
+            None => format!("doorward ssh {target}"),
+        }
     }
 
     /// One line or more on standard output.
     pub fn say(&self, text: impl AsRef<str>) -> Done {
-        write_out(text.as_ref())
+        match &self.desk {
+            Some(desk) => desk.put(Paper::Said(text.as_ref().to_owned())),
+            None => write_out(text.as_ref()),
+        }
     }
 
     /// What a program gets: the gateway's JSON as it came.
     pub fn raw(&self, json: &str) -> Done {
-        write_out(&escape_json(json.trim_end()))
+        self.say(escape_json(json.trim_end()))
     }
 
     /// Either the JSON as it came, or what `people` makes of it.
@@ -93,7 +162,16 @@ impl Screen {
     /// Something beside the result: progress, advice. Never for programs.
     pub fn note(&self, text: impl AsRef<str>) {
         if !self.json {
-            warn(text.as_ref());
+            self.warn(text.as_ref());
+        }
+    }
+
+    /// One line beside the result, for programs too.
+    pub fn warn(&self, text: &str) {
+        match &self.desk {
+            // Nobody is left to be told.
+            Some(desk) => drop(desk.put(Paper::Noted(text.to_owned()))),
+            None => warn(text),
         }
     }
 
@@ -101,6 +179,19 @@ impl Screen {
     pub fn when(&self, at: Timestamp) -> String {
         when(at, self.now())
     }
+}
+
+impl Desk {
+    fn put(&self, paper: Paper) -> Done {
+        // A command says a handful of things; who lets so many lie does not read.
+        self.paper.try_send(paper).map_err(|_| Failure::PipeClosed)
+    }
+}
+
+fn draw(text: &str) {
+    let mut screen = io::stderr().lock();
+    // A line that cannot be drawn is no reason to stop waiting.
+    let _ = write!(screen, "\r\u{1b}[2K{text}").and_then(|()| screen.flush());
 }
 
 /// One line on standard error.

@@ -2,10 +2,7 @@
 //!
 //! Shows a live line to people on a terminal. Ending the wait never touches the request.
 
-use std::{
-    io::{self, Write},
-    time::Duration,
-};
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::Value;
@@ -64,8 +61,8 @@ pub async fn until_answered(
     let mut line = Line::new(screen);
     let outcome = tokio::select! {
         outcome = watch(code, client, screen, &mut line) => outcome,
-        () = over(patience) => Err(stopped(code, "it was not answered in the time given")),
-        _ = tokio::signal::ctrl_c() => Err(stopped(code, "you stopped waiting")),
+        () = over(patience) => Err(stopped(code, "it was not answered in the time given", screen)),
+        () = screen.interrupted() => Err(stopped(code, "you stopped waiting", screen)),
     };
     line.clear();
     tell(&outcome?, screen)
@@ -75,7 +72,7 @@ async fn watch(
     code: &CheckoutRef,
     client: &Client,
     screen: &Screen,
-    line: &mut Line,
+    line: &mut Line<'_>,
 ) -> Result<Answer, Failure> {
     let mut events = Events::open(client).await;
     let mut failed = 0;
@@ -153,9 +150,15 @@ pub fn tell(answer: &Answer, screen: &Screen) -> Done {
     if standing::state(value) != "ended" {
         return screen.show(answer, |_| {
             let next = if value["asked"] == "reveal" {
-                format!("See the secret: doorward reveal {code}")
+                format!(
+                    "See the secret: {}",
+                    screen.command(&format!("reveal {code}"))
+                )
             } else {
-                format!("Connect: doorward ssh {}", json::text(value, "target_name"))
+                format!(
+                    "Connect: {}",
+                    screen.connect(&json::text(value, "target_name"))
+                )
             };
             format!(
                 "{}\n{}",
@@ -170,13 +173,15 @@ pub fn tell(answer: &Answer, screen: &Screen) -> Done {
     Err(Failure::new(Exit::Refused, format!("{code} was {stands}")))
 }
 
-fn stopped(code: &CheckoutRef, why: &str) -> Failure {
+fn stopped(code: &CheckoutRef, why: &str, screen: &Screen) -> Failure {
     Failure::new(
         Exit::Waiting,
         format!("{why}, the request {code} still stands"),
     )
     .next(format!(
-        "`doorward wait {code}` waits again, `doorward cancel {code}` takes it back"
+        "`{}` waits again, `{}` takes it back",
+        screen.command(&format!("wait {code}")),
+        screen.command(&format!("cancel {code}"))
     ))
 }
 
@@ -188,42 +193,35 @@ async fn over(patience: &Patience) {
 }
 
 /// One line on the terminal that is drawn over; nothing where nobody watches.
-struct Line {
-    live: bool,
-    width: usize,
+struct Line<'a> {
+    screen: &'a Screen,
     drawn: bool,
 }
 
-impl Line {
-    fn new(screen: &Screen) -> Self {
+impl<'a> Line<'a> {
+    fn new(screen: &'a Screen) -> Self {
         Self {
-            live: screen.is_live(),
-            width: usize::from(screen.width()),
+            screen,
             drawn: false,
         }
     }
 
     fn draw(&mut self, text: &str) {
-        if !self.live {
+        if !self.screen.is_live() {
             return;
         }
         // One column is left, or the terminal would wrap and the line could not be drawn over.
-        let text: String = one_line(text).chars().take(self.width - 1).collect();
+        let room = usize::from(self.screen.width()) - 1;
+        let text: String = one_line(text).chars().take(room).collect();
         self.drawn = true;
-        write_error(&format!("\r\u{1b}[2K{text}"));
+        self.screen.draw(&text);
     }
 
     fn clear(&mut self) {
         if std::mem::take(&mut self.drawn) {
-            write_error("\r\u{1b}[2K");
+            self.screen.draw("");
         }
     }
-}
-
-fn write_error(text: &str) {
-    let mut screen = io::stderr().lock();
-    // A line that cannot be drawn is no reason to stop waiting.
-    let _ = write!(screen, "{text}").and_then(|()| screen.flush());
 }
 
 #[cfg(test)]
@@ -272,7 +270,11 @@ mod tests {
 
     #[test]
     fn an_ended_wait_has_its_own_exit_code_and_leaves_the_request() {
-        let failure = stopped(&"7K3F".parse().unwrap(), "you stopped waiting");
+        let failure = stopped(
+            &"7K3F".parse().unwrap(),
+            "you stopped waiting",
+            &Screen::people(),
+        );
         assert_eq!(failure.exit(), Some(Exit::Waiting));
         let Failure::Said(said) = failure else {
             panic!("it is said")

@@ -83,6 +83,9 @@ pub struct SshConfig {
     pub alive_interval: Span,
     pub alive_count: NonZeroU16,
     pub env_allow: Vec<EnvPattern>,
+    pub wait_for_answer: Span,
+    pub ask_at_sign_in: bool,
+    pub warn_before: Vec<Span>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -164,6 +167,9 @@ impl Default for SshConfig {
             env_allow: ["LANG", "LC_*", "COLORTERM"]
                 .map(EnvPattern::known)
                 .to_vec(),
+            wait_for_answer: Span::hours(1),
+            ask_at_sign_in: false,
+            warn_before: [10, 5, 1].map(Span::minutes).to_vec(),
         }
     }
 }

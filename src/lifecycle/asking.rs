@@ -130,7 +130,8 @@ impl Lifecycle {
         Err(StoreError::Conflict.into())
     }
 
-    async fn place(
+    /// What the names mean, and the policy that rules there.
+    pub async fn place(
         &self,
         target: &str,
         account: Option<&AccountName>,

@@ -393,6 +393,17 @@ impl Lifecycle {
         Ok(people.len())
     }
 
+    /// Whose vote is waited for now, by name.
+    pub async fn approvers(&self, checkout: &Checkout) -> Result<Vec<UserName>, LifecycleError> {
+        let candidates = store::user::approver_candidates(&self.0.store).await?;
+        let asked = |user: &User| {
+            let principal = user.principal(Proof::Password);
+            checkout.may_vote(&principal, usize::MAX).is_ok()
+        };
+        let names = candidates.into_iter().filter(asked).map(|user| user.name);
+        Ok(names.collect())
+    }
+
     /// Who holds the exclusive account that `checkout` wants.
     async fn taken(&self, checkout: &Checkout) -> Result<Option<Refusal>, LifecycleError> {
         let holder = store::checkout::holder_of(&self.0.store, &checkout.account).await?;

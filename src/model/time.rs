@@ -26,6 +26,15 @@ impl Timestamp {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    /// So much earlier.
+    pub fn before(self, length: Span) -> Self {
+        let length = length.duration().as_millis();
+        Self(
+            self.0
+                .saturating_sub(i64::try_from(length).unwrap_or(i64::MAX)),
+        )
+    }
+
     pub fn utc(self) -> Option<DateTime<Utc>> {
         DateTime::from_timestamp_millis(self.0)
     }

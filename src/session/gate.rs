@@ -2,18 +2,13 @@
 //!
 //! Every protocol and every channel passes here. A store that does not answer is a no.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, warn};
 
-use super::{
-    Claim, Session,
-    clerk::Entry,
-    files,
-    traffic::{Bytes, Traffic},
-};
+use super::{Claim, Session, clerk::Entry, files, guard::Guard, traffic::Traffic};
 use crate::{
     audit,
     clock::Clock,
@@ -28,7 +23,7 @@ use crate::{
         principal::Principal,
         recording::RecordingMode,
         refusal::Refusal,
-        session::{KillReason, Outcome, SessionRow},
+        session::{Outcome, SessionRow},
         target::{Account, Target},
         text::Text,
         time::{Span, Timestamp},
@@ -39,12 +34,6 @@ use crate::{
     telemetry::Metrics,
     vault::{Vault, entropy},
 };
-
-/// How long the store may take to say, at the very end of a check-out, that it was extended.
-const LAST_LOOK: Duration = Duration::from_millis(100);
-
-/// How old the traffic of a live session may be where people look at it.
-const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// Everything the gate stands on.
 pub struct GateParts {
@@ -58,6 +47,8 @@ pub struct GateParts {
     pub node: NodeId,
     pub metrics: Metrics,
     pub ways_in: WaysIn,
+    /// How long before its end a session is warned.
+    pub warn_before: Vec<Span>,
 }
 
 #[derive(Clone)]
@@ -217,7 +208,11 @@ impl Gate {
             limit: permit
                 .session_limit()
                 .map(|limit| (limit, opened_at + limit)),
+            code: permit.code().clone(),
+            notices: watch::Sender::default(),
+            warned: false,
         };
+        let notices = guard.notices.subscribe();
         parts.lifecycle.announce(Change::Session {
             id: id.clone(),
             live: true,
@@ -253,6 +248,7 @@ impl Gate {
             _guard: AbortOnDropHandle::new(tokio::spawn(guard.watch())),
             opened_at,
             traffic,
+            notices,
             _open: parts.metrics.session_opened(claim.protocol),
             outcome: Default::default(),
             file_channels: Default::default(),
@@ -369,75 +365,4 @@ impl Gate {
 pub(super) fn lost(error: StoreError) -> Refusal {
     warn!(%error, "Store failed at admission");
     Refusal::StoreLost
-}
-
-/// Ends one session when its time is over, and meanwhile tells how much goes through it.
-struct Guard {
-    gate: Gate,
-    session: SessionId,
-    traffic: Arc<Traffic>,
-    checkout: CheckoutId,
-    /// What the person reads when the store cannot be asked in time.
-    expired: KillReason,
-    switch: KillSwitch,
-    until: Timestamp,
-    limit: Option<(Span, Timestamp)>,
-}
-
-impl Guard {
-    async fn watch(mut self) {
-        let clock = &self.gate.0.parts.clock;
-        loop {
-            let next = self.limit.map_or(self.until, |(_, at)| at.min(self.until));
-            tokio::select! {
-                () = clock.sleep_until(next) => {}
-                never = self.tell() => match never {},
-            }
-            match self.limit {
-                Some((limit, at)) if at <= clock.now() => {
-                    self.switch.pull(KillReason::SessionLimit(limit));
-                    return;
-                }
-                _ => {}
-            }
-            match self.last_look().await {
-                Ok(until) => self.until = until,
-                Err(reason) => {
-                    self.switch.pull(reason);
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Tells the clerk how much went through, now and then and only if something did.
-    async fn tell(&self) -> Infallible {
-        let mut told = Bytes::default();
-        loop {
-            tokio::time::sleep(TELL_EVERY).await;
-            let traffic = self.traffic.now();
-            if traffic != told {
-                told = traffic;
-                let session = self.session.clone();
-                self.gate.enter(Entry::Counted { session, traffic });
-            }
-        }
-    }
-
-    /// Until when it goes on because it was extended meanwhile; otherwise why it is over.
-    async fn last_look(&self) -> Result<Timestamp, KillReason> {
-        let found = tokio::time::timeout(LAST_LOOK, self.gate.checkout(&self.checkout)).await;
-        let Ok(Ok(checkout)) = found else {
-            return Err(self.expired.clone());
-        };
-        if let Some(reason) = checkout.kill_reason() {
-            return Err(reason);
-        }
-        let now = self.gate.now();
-        match checkout.open_until(now) {
-            Ok(until) if until > now => Ok(until),
-            Err(Refusal::OutsideHours { .. }) => Err(KillReason::OutsideHours),
-            _ => Err(self.expired.clone()),
-        }
-    }
 }

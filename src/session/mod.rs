@@ -3,11 +3,13 @@
 //! A `Session` is a live use of a permit. Dropped means closed, and audited. Never speaks
 //! a protocol and never decides a rule.
 
+mod asking;
 mod clerk;
 pub mod credential;
 pub mod dial;
 mod files;
 mod gate;
+mod guard;
 mod guest;
 pub mod reveal;
 mod traffic;
@@ -20,18 +22,20 @@ use std::{
     },
 };
 
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, sync::watch};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
-use self::{clerk::Closed, traffic::Traffic};
 pub use self::{
+    asking::Filed,
     clerk::{Clerk, Entry},
     credential::{Credential, CredentialError},
     dial::DialError,
     files::FileLog,
     gate::{Gate, GateParts},
+    guard::Notice,
 };
+use self::{clerk::Closed, traffic::Traffic};
 use crate::{
     kill::{KillSwitch, Leashed, Registration},
     model::{
@@ -77,6 +81,7 @@ pub struct Session {
     check_in_when_last: bool,
     opened_at: Timestamp,
     traffic: Arc<Traffic>,
+    notices: watch::Receiver<Option<Notice>>,
     _open: OpenSession,
     outcome: OnceLock<Outcome>,
     /// How many of its channels have moved files.
@@ -108,6 +113,11 @@ impl Session {
 
     pub fn switch(&self) -> &KillSwitch {
         &self.switch
+    }
+
+    /// What the person should be told of its end.
+    pub fn notices(&self) -> watch::Receiver<Option<Notice>> {
+        self.notices.clone()
     }
 
     pub fn opened_at(&self) -> Timestamp {

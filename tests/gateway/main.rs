@@ -7,14 +7,18 @@
 )]
 
 mod api;
+mod asking;
 mod cli;
+mod desk;
 mod faults;
 mod files;
 mod hostile;
 mod jump;
 mod life;
 mod limits;
+mod notice;
 mod ssh;
 mod sshd;
 mod support;
+mod terminal;
 mod ways;

@@ -94,6 +94,7 @@ impl House {
                 node: NodeId::new(clock.now(), entropy()),
                 metrics: Default::default(),
                 ways_in: ways_in.clone(),
+                warn_before: Vec::new(),
             },
             clerk,
         );

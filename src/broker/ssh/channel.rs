@@ -7,6 +7,8 @@ use tokio::sync::watch;
 use tracing::debug;
 
 use super::{
+    asking::Attended,
+    desk::{Commands, Visit},
     entrance::{Bridge, Way},
     inbox::{Inbox, Item},
     person::{NO_PERMISSION, PersonChannel, Told, UNAVAILABLE},
@@ -20,6 +22,7 @@ pub struct Channel {
     pub asks: Arc<Inbox<Ask>>,
     pub way: watch::Receiver<Option<Way>>,
     pub environment: Arc<Environment>,
+    pub commands: Arc<dyn Commands>,
     pub switch: KillSwitch,
 }
 
@@ -48,16 +51,38 @@ impl Channel {
     }
 
     async fn relay(&mut self) {
-        let way = match self.way.wait_for(Option::is_some).await {
-            Ok(way) => way.clone(),
-            // Nobody opens it any more: the connection ends.
-            Err(_) => None,
-        };
-        match way {
-            Some(Way::Open(bridge)) => self.cross(&bridge).await,
-            Some(Way::Hall(hall)) => self.refuse(&hall.told()).await,
-            Some(Way::Closed(told)) => self.refuse(&told).await,
-            None => {}
+        loop {
+            let way = match self.way.wait_for(Option::is_some).await {
+                Ok(way) => way.clone(),
+                // Nobody opens it any more: the connection ends.
+                Err(_) => return,
+            };
+            match way {
+                Some(Way::Open(bridge)) => return self.cross(&bridge).await,
+                Some(Way::Asking(asking)) => {
+                    let attended = Attended {
+                        person: &self.person,
+                        asks: &self.asks,
+                        environment: &self.environment,
+                        way: &mut self.way,
+                    };
+                    if !attended.serve(&asking).await {
+                        return;
+                    }
+                }
+                Some(Way::Hall(hall)) => {
+                    let visit = Visit {
+                        hall: &hall,
+                        person: &self.person,
+                        asks: &self.asks,
+                        environment: &self.environment,
+                        commands: &*self.commands,
+                    };
+                    return visit.serve().await;
+                }
+                Some(Way::Closed(told)) => return self.refuse(&told).await,
+                None => {}
+            }
         }
     }
 

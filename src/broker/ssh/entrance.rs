@@ -7,9 +7,10 @@ use tokio::sync::{mpsc, watch};
 use tracing::{debug, info};
 
 use super::{
+    asking::{self, AskSettings, Asking, WaitingRoom},
     channels::Channels,
     login::Login,
-    person::{NO_PERMISSION, TRY_AGAIN, Told, UNAVAILABLE},
+    person::{NO_PERMISSION, Told, UNAVAILABLE},
     relay::Activity,
     target::{Alive, Leg, TargetError},
     ways::{self, Arrival, Openings},
@@ -20,14 +21,16 @@ use crate::{
         principal::Principal, refusal::Refusal, session::KillReason, session::Outcome,
         target::Protocol,
     },
-    session::{Claim, DialError, Gate, Session},
+    session::{Claim, DialError, Filed, Gate, Session},
 };
+
+pub use super::asking::refused;
 
 /// How long somebody who was refused may stay, to be told on every channel they open.
 const FAREWELL: Duration = Duration::from_secs(10);
 
 /// How long somebody may stand in the hall without a channel: a master connection is kept
-/// for the next jump, a forgotten one is not.
+/// for the next one, a forgotten one is not.
 const WELCOME: Duration = Duration::from_secs(600);
 
 /// How long a client may take to leave after its target is gone.
@@ -40,8 +43,18 @@ const LOOKS: u32 = 20;
 #[derive(Clone)]
 pub enum Way {
     Open(Arc<Bridge>),
+    /// A check-out is asked for and waited for.
+    Asking(Arc<Asking>),
     Hall(Arc<Hall>),
     Closed(Told),
+}
+
+impl Way {
+    /// Where it leads, once nobody is asked or waits any more. None if nobody opens it.
+    pub async fn settled(way: &mut watch::Receiver<Option<Self>>) -> Option<Self> {
+        let settled = |way: &Option<Self>| !matches!(way, None | Some(Self::Asking(_)));
+        way.wait_for(settled).await.ok()?.clone()
+    }
 }
 
 /// Where somebody stands who has signed in and named no target.
@@ -58,17 +71,6 @@ impl Hall {
         self.gate
             .audit_refused(principal, *peer, kind, refusal)
             .await;
-    }
-
-    /// What there is for them here.
-    pub fn told(&self) -> Told {
-        Told {
-            sentence: format!(
-                "Name the target you want to reach, for example {}+db1",
-                self.visitor.login.user
-            ),
-            status: NO_PERMISSION,
-        }
     }
 }
 
@@ -88,49 +90,153 @@ pub struct Visitor {
     /// What their client calls itself.
     pub client: String,
     pub switch: KillSwitch,
+    /// What they asked for while they signed in.
+    pub filed: Option<Box<Filed>>,
 }
 
-/// Opens the way, tells everybody who waits for it, and stays while it must be watched.
-pub async fn open(
-    gate: Gate,
-    visitor: Visitor,
-    alive: Alive,
-    way: watch::Sender<Option<Way>>,
-    person: server::Handle,
-    channels: Channels,
-) {
-    let switch = visitor.switch.clone();
-    if visitor.login.place.is_none() {
-        let _attended = gate.attend(&visitor.principal, switch);
-        let hall = Arc::new(Hall { gate, visitor });
-        let sentence = hall.told().sentence;
-        way.send_replace(Some(Way::Hall(hall)));
-        channels.deserted(WELCOME).await;
-        return part(Duration::ZERO, sentence, &person).await;
+/// What opening a way takes.
+#[derive(Clone)]
+pub struct Entrance {
+    pub gate: Gate,
+    pub alive: Alive,
+    pub ask: AskSettings,
+    pub waiting: WaitingRoom,
+}
+
+/// The bridge, and what the target asks for by itself.
+type Entered = (Bridge, mpsc::Receiver<Arrival>);
+
+/// Why a way does not open.
+enum Shut {
+    /// By the rules.
+    Refused(Refusal),
+    Told(Told),
+}
+
+impl From<Told> for Shut {
+    fn from(told: Told) -> Self {
+        Self::Told(told)
     }
-    let (stay, sentence) = match enter(&gate, visitor, alive).await {
-        Ok((bridge, arrivals)) => {
-            let bridge = Arc::new(bridge);
-            way.send_replace(Some(Way::Open(bridge.clone())));
-            let arrivals = ways::receive(bridge.clone(), arrivals, person.clone(), channels);
-            tokio::select! {
-                () = bridge.leg.lost() => {}
-                () = arrivals => {}
-                () = idle(&bridge, &switch) => return,
+}
+
+impl Shut {
+    fn told(self) -> Told {
+        match self {
+            Self::Refused(refusal) => asking::refused(&refusal),
+            Self::Told(told) => told,
+        }
+    }
+}
+
+impl Entrance {
+    /// Opens the way, tells everybody who waits for it, and stays while it must be watched.
+    pub async fn open(
+        self,
+        visitor: Visitor,
+        way: watch::Sender<Option<Way>>,
+        person: server::Handle,
+        channels: Channels,
+    ) {
+        // A user who is disabled goes wherever they stand, as does everybody at a stop.
+        let _attended = self.gate.attend(&visitor.principal, visitor.switch.clone());
+        if visitor.login.place.is_none() {
+            let gate = self.gate.clone();
+            way.send_replace(Some(Way::Hall(Arc::new(Hall { gate, visitor }))));
+            channels.deserted(WELCOME).await;
+            let sentence = "Nothing was asked for".to_owned();
+            return part(Duration::ZERO, sentence, &person).await;
+        }
+        let switch = visitor.switch.clone();
+        let (stay, sentence) = match self.enter_or_ask(visitor, &way, channels.clone()).await {
+            Ok((bridge, arrivals)) => {
+                let bridge = Arc::new(bridge);
+                way.send_replace(Some(Way::Open(bridge.clone())));
+                let arrivals = ways::receive(bridge.clone(), arrivals, person.clone(), channels);
+                tokio::select! {
+                    () = bridge.leg.lost() => {}
+                    () = arrivals => {}
+                    () = idle(&bridge, &switch) => return,
+                }
+                let sentence = format!("Connection to {} lost", bridge.session.target().name);
+                bridge
+                    .session
+                    .close(Outcome::TargetFailed(sentence.clone()));
+                (LEAVE, sentence)
             }
-            let sentence = format!("Connection to {} lost", bridge.session.target().name);
-            bridge
-                .session
-                .close(Outcome::TargetFailed(sentence.clone()));
-            (LEAVE, sentence)
+            Err(told) => {
+                let sentence = told.sentence.clone();
+                way.send_replace(Some(Way::Closed(told)));
+                (FAREWELL, sentence)
+            }
+        };
+        part(stay, sentence, &person).await;
+    }
+
+    async fn enter_or_ask(
+        &self,
+        mut visitor: Visitor,
+        way: &watch::Sender<Option<Way>>,
+        channels: Channels,
+    ) -> Result<Entered, Told> {
+        match self.enter(&visitor).await {
+            Err(Shut::Refused(refusal)) if asking::helps(&refusal) => {}
+            Err(shut) => return Err(shut.told()),
+            Ok(entered) => return Ok(entered),
         }
-        Err(told) => {
-            let sentence = told.sentence.clone();
-            way.send_replace(Some(Way::Closed(told)));
-            (FAREWELL, sentence)
+        let place = self
+            .waiting
+            .enter(&visitor.principal.user)
+            .ok_or_else(asking::too_many)?;
+        let filed = visitor.filed.take().map(|filed| *filed);
+        let (gate, by) = (self.gate.clone(), visitor.principal.clone());
+        let wanted = visitor.login.place.clone().expect("it was refused");
+        let asking = Asking::new(gate, self.ask, channels, by, wanted, filed, place).await;
+        let asking = Arc::new(asking.map_err(|refusal| asking::refused(&refusal))?);
+        way.send_replace(Some(Way::Asking(asking.clone())));
+        asking.decided().await?;
+        self.enter(&visitor).await.map_err(Shut::told)
+    }
+
+    async fn enter(&self, visitor: &Visitor) -> Result<Entered, Shut> {
+        let place = visitor.login.place.as_ref();
+        let place = place.expect("who names no target stands in the hall");
+        let claim = Claim {
+            protocol: Protocol::Ssh,
+            target: place.target.to_string(),
+            account: place.account.clone(),
+            peer: visitor.peer,
+            client: visitor.client.clone(),
+        };
+        let session = self
+            .gate
+            .admit(&visitor.principal, claim, visitor.switch.clone())
+            .await
+            .map_err(Shut::Refused)?;
+        match Leg::open(&session, self.alive).await {
+            Ok((leg, arrivals)) => {
+                let bridge = Bridge {
+                    session,
+                    leg,
+                    activity: Activity::default(),
+                    openings: Openings::default(),
+                };
+                Ok((bridge, arrivals))
+            }
+            Err(error) => {
+                info!(session = %session.id(), target = %session.target().name, error = chain(&error), "Target not reached");
+                // A kill says its own words.
+                session.close(Outcome::TargetFailed(error.to_string()));
+                let status = match &error {
+                    TargetError::Dial(DialError::Killed(_)) => NO_PERMISSION,
+                    _ => UNAVAILABLE,
+                };
+                Err(Shut::Told(Told {
+                    sentence: format!("Not connected: {error}"),
+                    status,
+                }))
+            }
         }
-    };
-    part(stay, sentence, &person).await;
+    }
 }
 
 /// Somebody who is known and gets no further: told on every channel they open.
@@ -147,62 +253,6 @@ async fn part(stay: Duration, sentence: String, person: &server::Handle) {
     let parting = person.disconnect(Disconnect::ByApplication, sentence, String::new());
     if parting.await.is_err() {
         debug!("Client gone before the farewell");
-    }
-}
-
-async fn enter(
-    gate: &Gate,
-    visitor: Visitor,
-    alive: Alive,
-) -> Result<(Bridge, mpsc::Receiver<Arrival>), Told> {
-    let place = visitor
-        .login
-        .place
-        .expect("who names no target stands in the hall");
-    let claim = Claim {
-        protocol: Protocol::Ssh,
-        target: place.target.to_string(),
-        account: place.account,
-        peer: visitor.peer,
-        client: visitor.client,
-    };
-    let session = gate
-        .admit(&visitor.principal, claim, visitor.switch)
-        .await
-        .map_err(|refusal| refused(&refusal))?;
-    match Leg::open(&session, alive).await {
-        Ok((leg, arrivals)) => {
-            let bridge = Bridge {
-                session,
-                leg,
-                activity: Activity::default(),
-                openings: Openings::default(),
-            };
-            Ok((bridge, arrivals))
-        }
-        Err(error) => {
-            info!(session = %session.id(), target = %session.target().name, error = chain(&error), "Target not reached");
-            // A kill says its own words.
-            session.close(Outcome::TargetFailed(error.to_string()));
-            let status = match &error {
-                TargetError::Dial(DialError::Killed(_)) => NO_PERMISSION,
-                _ => UNAVAILABLE,
-            };
-            Err(Told {
-                sentence: format!("Not connected: {error}"),
-                status,
-            })
-        }
-    }
-}
-
-pub fn refused(refusal: &Refusal) -> Told {
-    Told {
-        sentence: format!("Refused: {refusal}"),
-        status: match refusal {
-            Refusal::StoreLost | Refusal::ShuttingDown => TRY_AGAIN,
-            _ => NO_PERMISSION,
-        },
     }
 }
 

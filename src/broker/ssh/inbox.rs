@@ -132,6 +132,17 @@ impl<C> Inbox<C> {
         self.arrived.notify_one();
     }
 
+    /// What was taken out comes out again, before everything else.
+    pub fn put_back(&self, items: impl DoubleEndedIterator<Item = C>) {
+        let mut queue = self.locked();
+        for control in items.rev() {
+            queue.controls += 1;
+            queue.entries.push_front(Entry::Control(control));
+        }
+        drop(queue);
+        self.arrived.notify_one();
+    }
+
     /// The next item; none once it is closed and empty. For one reader; safe to drop.
     pub async fn next(&self) -> Option<Item<C>> {
         loop {
@@ -226,6 +237,15 @@ mod tests {
         inbox.bytes(Stream::Out, &[0; 100_000]);
         assert_eq!(drain(&inbox).len(), CONTROLS + 1);
         assert_eq!(inbox.control(0), Ok(()));
+    }
+
+    #[test]
+    fn what_is_put_back_comes_first_and_in_its_order() {
+        let inbox = Inbox::default();
+        inbox.control(3).unwrap();
+        inbox.put_back([1, 2].into_iter());
+        let expected = [1, 2, 3].map(Item::Control);
+        assert_eq!(drain(&inbox), expected);
     }
 
     #[tokio::test]

@@ -5,9 +5,12 @@
 //! the session was not admitted for and that is not recorded.
 
 mod algorithms;
+mod asking;
 mod authority;
 mod channel;
 mod channels;
+mod console;
+mod desk;
 mod entrance;
 mod face;
 pub mod files;
@@ -15,6 +18,8 @@ mod host_key;
 mod inbox;
 mod jump;
 pub mod login;
+mod notice;
+mod opening;
 mod person;
 mod read_ahead;
 mod relay;
@@ -33,12 +38,16 @@ use russh::{SshId, keys::PrivateKey};
 use tracing::debug;
 
 pub use self::{
+    asking::AskSettings,
     authority::HostAuthority,
+    desk::{Commands, Desk, Errand, Paper},
     host_key::{HostKeyError, load_or_create},
     talk::Environment,
     target::Alive,
 };
-use self::{face::Faces, read_ahead::ReadAhead, server::FromPerson};
+use self::{
+    asking::WaitingRoom, entrance::Entrance, face::Faces, read_ahead::ReadAhead, server::FromPerson,
+};
 use super::{Broker, Connection};
 use crate::session::Gate;
 
@@ -54,6 +63,7 @@ pub struct SshSettings {
     pub max_channels: usize,
     pub max_auth_attempts: usize,
     pub alive: Alive,
+    pub ask: AskSettings,
     pub environment: Environment,
 }
 
@@ -66,11 +76,15 @@ struct Parts {
     faces: Faces,
     max_channels: usize,
     alive: Alive,
+    ask: AskSettings,
+    waiting: WaitingRoom,
     environment: Arc<Environment>,
+    commands: Arc<dyn Commands>,
 }
 
 impl SshBroker {
-    pub fn new(gate: Gate, settings: SshSettings) -> Self {
+    /// `commands` are those of the desk.
+    pub fn new(gate: Gate, settings: SshSettings, commands: Arc<dyn Commands>) -> Self {
         let faces = Faces {
             keys: settings.host_keys,
             authority: settings.host_authority,
@@ -85,7 +99,10 @@ impl SshBroker {
             faces,
             max_channels: settings.max_channels,
             alive: settings.alive,
+            ask: settings.ask,
+            waiting: WaitingRoom::default(),
             environment: Arc::new(settings.environment),
+            commands,
         }))
     }
 
@@ -97,12 +114,25 @@ impl SshBroker {
         &self.0.faces
     }
 
-    fn alive(&self) -> Alive {
-        self.0.alive
+    fn ask_settings(&self) -> &AskSettings {
+        &self.0.ask
+    }
+
+    fn entrance(&self) -> Entrance {
+        Entrance {
+            gate: self.0.gate.clone(),
+            alive: self.0.alive,
+            ask: self.0.ask,
+            waiting: self.0.waiting.clone(),
+        }
     }
 
     fn max_channels(&self) -> usize {
         self.0.max_channels
+    }
+
+    fn commands(&self) -> Arc<dyn Commands> {
+        self.0.commands.clone()
     }
 
     fn environment(&self) -> Arc<Environment> {

@@ -81,6 +81,10 @@ impl PersonChannel {
         self.terminal.get_or_init(|| ());
     }
 
+    pub fn is_terminal(&self) -> bool {
+        self.terminal.get().is_some()
+    }
+
     /// Waits for the client's window: this is the back-pressure of the way down.
     pub async fn bytes(&self, stream: Stream, bytes: Bytes) -> Result<(), PersonGone> {
         self.busy_at.store(self.age(), Ordering::Relaxed);
@@ -164,7 +168,7 @@ impl PersonChannel {
         self.opened.elapsed().as_millis() as u64
     }
 
-    async fn finish(&self, status: u32) -> Result<(), PersonGone> {
+    pub async fn finish(&self, status: u32) -> Result<(), PersonGone> {
         self.pass_on(Tell::ExitStatus(status)).await?;
         self.pass_on(Tell::Eof).await?;
         self.pass_on(Tell::Close).await

@@ -19,6 +19,7 @@ use tracing::debug;
 use super::{
     files::{Files, Plan, Step},
     inbox::{GRANT, Inbox, Item, Stream},
+    notice::{Drawn, Notices},
     person::{NO_PERMISSION, PersonChannel, PersonGone, Told, UNAVAILABLE},
     talk::{Ask, Display, Environment, Size, Start, Tell, Terminal, WantsReply, term},
     target::LegChannel,
@@ -346,7 +347,15 @@ impl Relay<'_> {
     async fn down(&self) -> String {
         let mut last_word = "closed by the target".to_owned();
         let mut passed = 0;
+        // Whether there is a terminal is known once something comes from it.
+        let mut notices: Option<Notices> = None;
         loop {
+            let notice = async {
+                match &mut notices {
+                    Some(notices) => notices.next().await,
+                    None => std::future::pending().await,
+                }
+            };
             let item = tokio::select! {
                 item = self.target.tells.next() => item,
                 ours = self.ours() => {
@@ -355,12 +364,22 @@ impl Relay<'_> {
                     }
                     continue;
                 }
+                notice = notice => {
+                    self.tell(notice).await;
+                    continue;
+                }
             };
             let Some(item) = item else {
                 return last_word;
             };
             let done = match item {
-                Item::Bytes(stream, bytes) => self.output(stream, bytes, &mut passed).await,
+                Item::Bytes(stream, bytes) => {
+                    let notices = notices.get_or_insert_with(|| self.notices());
+                    if stream == Stream::Out {
+                        notices.follow(&bytes);
+                    }
+                    self.output(stream, bytes, &mut passed).await
+                }
                 Item::Control(Tell::Answer(yes)) => self.answered(yes).await,
                 Item::Control(Tell::Lost) => {
                     let told = Told {
@@ -483,6 +502,22 @@ impl Relay<'_> {
         };
         // Nobody left to be told.
         self.person.refuse(&told).await.ok();
+    }
+
+    fn notices(&self) -> Notices {
+        match self.person.is_terminal() {
+            true => Notices::on_terminal(self.session.notices()),
+            false => Notices::none(),
+        }
+    }
+
+    async fn tell(&self, notice: Drawn) {
+        if let Some(track) = self.run.track.get() {
+            // A recorder that fails has pulled the switch.
+            track.marker(&notice.sentence).await.ok();
+        }
+        // A person who is gone is noticed with the next output.
+        self.person.bytes(Stream::Out, notice.bytes).await.ok();
     }
 
     async fn answered(&self, yes: bool) -> Result<(), DownEnd> {

@@ -15,10 +15,12 @@ use russh::{
     },
 };
 use tokio::{sync::watch, task::JoinSet};
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info, warn};
 
 use super::{
     SshBroker, algorithms,
+    asking::{self, Next, SigningIn},
     channel::Channel,
     channels::Channels,
     entrance::{self, Visitor, Way},
@@ -33,8 +35,18 @@ use crate::{
     broker::Arrival,
     identity::{Door, SignInError},
     kill::KillSwitch,
-    model::{principal::Principal, refusal::Refusal, text::Text},
+    model::{principal::Principal, refusal::Refusal, session::KillReason, text::Text},
+    session::Filed,
 };
+
+/// By which way somebody proved who they are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Means {
+    Key,
+    Password,
+    /// A password at a prompt, where more prompts can follow.
+    Keyboard,
+}
 
 pub struct FromPerson {
     broker: SshBroker,
@@ -48,6 +60,12 @@ pub struct FromPerson {
     unwelcome: Option<Told>,
     /// Who stands in the hall, from where one may jump.
     in_hall: Option<Principal>,
+    /// They are asked what they need before they are let in.
+    signing_in: Option<SigningIn>,
+    /// They are not asked for ever.
+    hurry: Option<AbortOnDropHandle<()>>,
+    /// What they asked for so.
+    filed: Option<Box<Filed>>,
     /// The name whose keys were offered and not known, until somebody proves who they are.
     strange: Option<String>,
     way: watch::Sender<Option<Way>>,
@@ -70,6 +88,9 @@ impl FromPerson {
             proven: None,
             unwelcome: None,
             in_hall: None,
+            signing_in: None,
+            hurry: None,
+            filed: None,
             strange: None,
             way: watch::Sender::default(),
             channels,
@@ -125,7 +146,9 @@ impl FromPerson {
         &mut self,
         user: &str,
         proven: Result<Principal, SignInError>,
+        means: Means,
     ) -> Result<Auth, russh::Error> {
+        self.signing_in = None;
         match proven {
             Ok(principal) if let Some(guest) = self.guest.clone() => {
                 if guest.principal.user == principal.user {
@@ -134,10 +157,7 @@ impl FromPerson {
             }
             // What proved the identity and what is asked for are of the same request.
             Ok(principal) => match user.parse() {
-                Ok(login) => {
-                    self.proven = Some((principal, login));
-                    return Ok(Auth::Accept);
-                }
+                Ok(login) => return Ok(self.let_in(principal, login, means).await),
                 Err(_) => debug!(peer = %self.peer, "Signed in under no log-in name"),
             },
             Err(SignInError::Refused) => {}
@@ -146,13 +166,77 @@ impl FromPerson {
         Ok(rejected())
     }
 
-    async fn password(&mut self, user: &str, password: &str) -> Result<Auth, russh::Error> {
+    /// At once, or after they were asked what they need where that can be asked here.
+    async fn let_in(&mut self, principal: Principal, login: Login, means: Means) -> Auth {
+        let here = match means {
+            Means::Keyboard => true,
+            Means::Key => self.broker.ask_settings().keys_at_sign_in,
+            Means::Password => false,
+        };
+        let asked = match here {
+            true => SigningIn::begin(self.broker.gate(), &principal, &login).await,
+            false => None,
+        };
+        self.proven = Some((principal, login));
+        let Some(mut signing_in) = asked else {
+            return Auth::Accept;
+        };
+        // They have proven who they are. Filling in takes longer than that may.
+        self.arrival.signed_in();
+        let switch = self.switch.clone();
+        self.hurry = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+            tokio::time::sleep(asking::FILL_IN.duration()).await;
+            switch.pull(KillReason::HandshakeTooSlow(asking::FILL_IN));
+        })));
+        let first = match means {
+            Means::Keyboard => signing_in.first().await,
+            Means::Key | Means::Password => Next::Ask(asking::go_on()),
+        };
+        self.signing_in = Some(signing_in);
+        self.next(first)
+    }
+
+    fn next(&mut self, next: Next) -> Auth {
+        match next {
+            Next::Ask(auth) => auth,
+            Next::Done(filed) => {
+                self.signing_in = None;
+                self.filed = filed;
+                Auth::Accept
+            }
+        }
+    }
+
+    /// The questions, where somebody who proved who they are is asked; none otherwise.
+    async fn questions(&mut self, user: &str, response: &mut Option<Response<'_>>) -> Option<Auth> {
+        let mut signing_in = self.signing_in.take()?;
+        if !signing_in.is_for(user) {
+            return None;
+        }
+        let next = match response {
+            None => signing_in.first().await,
+            Some(response) => {
+                let answer = response.next();
+                let answer = answer.as_deref().map(String::from_utf8_lossy);
+                signing_in.answered(answer.as_deref()).await
+            }
+        };
+        self.signing_in = Some(signing_in);
+        Some(self.next(next))
+    }
+
+    async fn password(
+        &mut self,
+        user: &str,
+        password: &str,
+        means: Means,
+    ) -> Result<Auth, russh::Error> {
         let name = self.name_of(user);
         let identity = self.broker.gate().identity();
         let proven = identity
             .password(&name, password, self.peer.ip(), Door::Ssh)
             .await;
-        self.prove(user, proven).await
+        self.prove(user, proven, means).await
     }
 
     fn ask(&self, channel: ChannelId, ask: Ask) -> Result<(), russh::Error> {
@@ -250,17 +334,13 @@ impl Drop for FromPerson {
 
 /// Waits until there is a session to which the refusal belongs.
 async fn audit_refused(mut way: watch::Receiver<Option<Way>>, refusal: Refusal) {
-    let way = match way.wait_for(Option::is_some).await {
-        Ok(way) => way.clone(),
-        Err(_) => return,
-    };
-    match way {
+    match Way::settled(&mut way).await {
         Some(Way::Open(bridge)) => {
             let session = &bridge.session;
             session.audit_refused("channel.refused", &refusal).await;
         }
         Some(Way::Hall(hall)) => hall.audit_refused("channel.refused", &refusal).await,
-        Some(Way::Closed(_)) | None => {}
+        Some(Way::Asking(_) | Way::Closed(_)) | None => {}
     }
 }
 
@@ -311,19 +391,22 @@ impl Handler for FromPerson {
         let proven = identity
             .ssh_key(&self.name_of(user), &fingerprint, self.peer.ip())
             .await;
-        self.prove(user, proven).await
+        self.prove(user, proven, Means::Key).await
     }
 
     async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, russh::Error> {
-        self.password(user, password).await
+        self.password(user, password, Means::Password).await
     }
 
     async fn auth_keyboard_interactive<'a>(
         &'a mut self,
         user: &str,
         _submethods: &str,
-        response: Option<Response<'a>>,
+        mut response: Option<Response<'a>>,
     ) -> Result<Auth, russh::Error> {
+        if let Some(auth) = self.questions(user, &mut response).await {
+            return Ok(auth);
+        }
         let Some(mut response) = response else {
             return Ok(Auth::Partial {
                 name: Cow::Borrowed(""),
@@ -336,9 +419,14 @@ impl Handler for FromPerson {
             _ => None,
         };
         match password {
-            Some(password) => self.password(user, &password).await,
+            Some(password) => self.password(user, &password, Means::Keyboard).await,
             None => Ok(rejected()),
         }
+    }
+
+    /// For a client that can show it and cannot be asked.
+    async fn partial_success_banner(&mut self) -> Option<String> {
+        self.signing_in.as_ref().map(SigningIn::banner)
     }
 
     async fn auth_succeeded(&mut self, session: &mut Wire) -> Result<(), russh::Error> {
@@ -346,6 +434,7 @@ impl Handler for FromPerson {
             return Err(russh::Error::NotAuthenticated);
         };
         self.strange = None;
+        self.hurry = None;
         self.arrival.signed_in();
         let client = String::from_utf8_lossy(session.remote_sshid()).into_owned();
         let visitor = Visitor {
@@ -354,20 +443,20 @@ impl Handler for FromPerson {
             peer: self.peer,
             client: Text::ours(&client).one_line(),
             switch: self.switch.clone(),
+            filed: self.filed.take(),
         };
         if self.guest.is_none() && visitor.login.place.is_none() {
             self.in_hall = Some(visitor.principal.clone());
         }
         // At once, not with the first channel: the way to the target opens while the
         // client takes its own next step.
-        let (gate, alive) = (self.broker.gate().clone(), self.broker.alive());
         let (way, handle) = (self.way.clone(), session.handle());
         let channels = self.channels.clone();
         match self.unwelcome.take() {
             Some(told) => self.spawn(entrance::turn_away(told, way, handle.clone())),
             None => {
-                let opening = entrance::open(gate, visitor, alive, way, handle.clone(), channels);
-                self.spawn(opening);
+                let entrance = self.broker.entrance();
+                self.spawn(entrance.open(visitor, way, handle.clone(), channels));
             }
         }
         let (switch, channels) = (self.switch.clone(), self.channels.clone());
@@ -403,6 +492,7 @@ impl Handler for FromPerson {
             asks: seated.asks().clone(),
             way: self.way.subscribe(),
             environment: self.broker.environment(),
+            commands: self.broker.commands(),
             switch: self.switch.clone(),
         };
         self.spawn(async move { seated.leave(served.serve().await) });

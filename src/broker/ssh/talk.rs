@@ -33,6 +33,18 @@ impl Ask {
             Self::Resize(_) | Self::Signal(_) | Self::Eof | Self::Close => false,
         }
     }
+
+    /// Takes out the wish to be answered, so that who is told now is not answered again.
+    pub fn take_wish(&mut self) -> WantsReply {
+        match self {
+            Self::Terminal(wants, _)
+            | Self::Variable(wants, ..)
+            | Self::Start(wants, _)
+            | Self::Agent(wants)
+            | Self::Display(wants, _) => std::mem::take(wants),
+            Self::Resize(_) | Self::Signal(_) | Self::Eof | Self::Close => false,
+        }
+    }
 }
 
 /// From the target.

@@ -139,7 +139,8 @@ impl Checkout {
 }
 
 impl Place {
-    fn open_to(&self, by: &Principal) -> Result<(), Refusal> {
+    /// Whether `by` may ask here at all, whatever they will write.
+    pub fn open_to(&self, by: &Principal) -> Result<(), Refusal> {
         let Self {
             target,
             account,
@@ -165,18 +166,26 @@ impl Place {
     }
 
     fn justified(&self, ask: &Ask) -> Result<(), Refusal> {
-        let terms = &self.policy.terms;
-        match (terms.reason, ask.reason.is_empty()) {
-            (Mode::Required, true) => return Err(Refusal::ReasonMissing),
-            (Mode::None, false) => return Err(Refusal::ReasonNotTaken(self.policy.name.clone())),
-            (Mode::None, true) | (Mode::Optional, _) | (Mode::Required, false) => {}
+        self.takes_reason(&ask.reason)?;
+        self.takes_ticket(ask.ticket.as_ref())
+    }
+
+    pub fn takes_reason(&self, reason: &Text) -> Result<(), Refusal> {
+        match (self.policy.terms.reason, reason.is_empty()) {
+            (Mode::Required, true) => Err(Refusal::ReasonMissing),
+            (Mode::None, false) => Err(Refusal::ReasonNotTaken(self.policy.name.clone())),
+            (Mode::None, true) | (Mode::Optional, _) | (Mode::Required, false) => Ok(()),
         }
-        match (terms.ticket, &ask.ticket) {
+    }
+
+    pub fn takes_ticket(&self, ticket: Option<&TicketRef>) -> Result<(), Refusal> {
+        let terms = &self.policy.terms;
+        match (terms.ticket, ticket) {
             (Mode::Required, None) => return Err(Refusal::TicketMissing),
             (Mode::None, Some(_)) => return Err(Refusal::TicketNotTaken(self.policy.name.clone())),
             (Mode::None | Mode::Optional, None) | (Mode::Optional | Mode::Required, Some(_)) => {}
         }
-        match (&ask.ticket, &terms.ticket_pattern) {
+        match (ticket, &terms.ticket_pattern) {
             (Some(ticket), Some(pattern)) if !pattern.matches(ticket) => {
                 Err(Refusal::TicketFormat {
                     ticket: ticket.to_string(),
@@ -221,7 +230,7 @@ impl Place {
 
 impl Terms {
     /// The same duration, if it lies between the minimum and the maximum.
-    pub(super) fn fits(&self, asked: Span) -> Result<Span, Refusal> {
+    pub fn fits(&self, asked: Span) -> Result<Span, Refusal> {
         if asked > self.maximum_duration {
             return Err(Refusal::TooLong {
                 asked,

@@ -37,12 +37,17 @@ pub struct Forward {
 
 impl Forward {
     pub async fn serve(self, mut way: watch::Receiver<Option<Way>>) {
-        let way = match way.wait_for(Option::is_some).await {
+        let opened = match way.wait_for(Option::is_some).await {
             Ok(way) => way.clone(),
             // Nobody opens it any more: the connection ends.
             Err(_) => return,
         };
-        match way {
+        if let Some(Way::Asking(asking)) = opened
+            && let Some(told) = asking.not_here().await
+        {
+            return self.reply.reject(prohibited(told.sentence)).await;
+        }
+        match Way::settled(&mut way).await {
             Some(Way::Open(bridge)) => self.cross(bridge).await,
             Some(Way::Hall(hall)) => {
                 let refusal = self.unsupported();
@@ -50,7 +55,7 @@ impl Forward {
                 self.reply.reject(prohibited(refusal.to_string())).await;
             }
             Some(Way::Closed(told)) => self.reply.reject(prohibited(told.sentence)).await,
-            None => {}
+            Some(Way::Asking(_)) | None => {}
         }
     }
 

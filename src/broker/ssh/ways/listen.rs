@@ -70,11 +70,7 @@ impl Listeners {
 }
 
 async fn serve(mut way: watch::Receiver<Option<Way>>, mut requests: mpsc::Receiver<Listen>) {
-    let way = match way.wait_for(Option::is_some).await {
-        Ok(way) => way.clone(),
-        Err(_) => return,
-    };
-    let bridge = match way {
+    let bridge = match Way::settled(&mut way).await {
         Some(Way::Open(bridge)) => bridge,
         // No target, so nobody who could listen: every reply is dropped, which says no.
         Some(Way::Hall(hall)) => {
@@ -84,7 +80,7 @@ async fn serve(mut way: watch::Receiver<Option<Way>>, mut requests: mpsc::Receiv
             }
             return;
         }
-        Some(Way::Closed(_)) | None => return,
+        Some(Way::Asking(_) | Way::Closed(_)) | None => return,
     };
     while let Some(request) = requests.recv().await {
         match request {

@@ -1,0 +1,134 @@
+//! What a broker may do for somebody who has no check-out yet: ask, wait, take back.
+//!
+//! Thin words for `lifecycle`, which decides. Never admits anybody: that is `Gate::admit`.
+
+use std::time::Duration;
+
+use tokio::sync::broadcast::error::RecvError;
+use tracing::warn;
+
+use super::{Gate, gate::lost};
+use crate::{
+    lifecycle::{Asked, Change, LifecycleError},
+    model::{
+        checkout::{Ask, Checkout, EndReason, Place},
+        ids::CheckoutId,
+        name::{AccountName, UserName},
+        permit::choose,
+        principal::Principal,
+        refusal::Refusal,
+        text::Text,
+    },
+    store,
+};
+
+/// How often to look when nobody tells of a change: another node may have made it.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// A request that stands.
+#[derive(Debug, Clone)]
+pub struct Filed {
+    pub checkout: Checkout,
+    /// It had been asked for before.
+    pub joined: bool,
+    /// Whose vote is waited for.
+    pub approvers: Vec<UserName>,
+}
+
+impl Gate {
+    /// What the names mean and the policy that rules there, if `by` may ask there.
+    pub async fn place_to_ask(
+        &self,
+        by: &Principal,
+        target: &str,
+        account: Option<&AccountName>,
+    ) -> Result<Place, Refusal> {
+        let place = self.0.parts.lifecycle.place(target, account).await;
+        let place = place.map_err(refusal)?;
+        place.open_to(by)?;
+        Ok(place)
+    }
+
+    /// The check-out that a connection to `target` would use; none if one must be asked for.
+    pub async fn standing(
+        &self,
+        by: &Principal,
+        target: &str,
+        account: Option<&AccountName>,
+    ) -> Result<Option<Checkout>, Refusal> {
+        let open = store::checkout::open_of_user(&self.0.parts.store, &by.user).await;
+        match choose(&open.map_err(lost)?, target, account) {
+            Ok(checkout) => Ok(Some(checkout.clone())),
+            Err(Refusal::NoCheckout { .. }) => Ok(None),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// Files a request, or joins the one that waits already.
+    pub async fn request(
+        &self,
+        by: &Principal,
+        target: &str,
+        account: Option<&AccountName>,
+        ask: Ask,
+    ) -> Result<Filed, Refusal> {
+        let asked = self.0.parts.lifecycle.request(by, target, account, ask);
+        match asked.await.map_err(refusal)? {
+            Asked::New(checkout) => self.filed(checkout, false).await,
+            Asked::Joined(checkout) => self.filed(checkout, true).await,
+        }
+    }
+
+    /// What had been asked for before.
+    pub async fn joined(&self, checkout: Checkout) -> Result<Filed, Refusal> {
+        self.filed(checkout, true).await
+    }
+
+    async fn filed(&self, checkout: Checkout, joined: bool) -> Result<Filed, Refusal> {
+        let approvers = self.0.parts.lifecycle.approvers(&checkout).await;
+        Ok(Filed {
+            checkout,
+            joined,
+            approvers: approvers.map_err(refusal)?,
+        })
+    }
+
+    pub async fn cancel(&self, by: &Principal, id: &CheckoutId) -> Result<Checkout, Refusal> {
+        let cancelled = self.0.parts.lifecycle.cancel(by, id, Text::default());
+        cancelled.await.map_err(refusal)
+    }
+
+    /// Waits until a check-out is another than `known`. Goes on waiting while the store is
+    /// away: a wait holds nothing that would have to be cut.
+    pub async fn changed(&self, known: &Checkout) -> Checkout {
+        let mut changes = self.0.parts.lifecycle.subscribe();
+        loop {
+            // After subscribing, so that no change falls between the two.
+            match store::checkout::by_id(&self.0.parts.store, &known.id).await {
+                Ok(now) if now.version != known.version => return now,
+                Ok(_) => {}
+                Err(error) => warn!(%error, "Store failed while somebody waits"),
+            }
+            let told = async {
+                loop {
+                    match changes.recv().await {
+                        Ok(Change::Checkout { id, .. }) if id == known.id => return,
+                        Ok(_) => {}
+                        Err(RecvError::Lagged(_)) => return,
+                        Err(RecvError::Closed) => std::future::pending().await,
+                    }
+                }
+            };
+            // Either way the next thing is a look.
+            tokio::time::timeout(LOOK, told).await.ok();
+        }
+    }
+}
+
+fn refusal(error: LifecycleError) -> Refusal {
+    match error {
+        LifecycleError::Refused(refusal) => refusal,
+        LifecycleError::NotFound => Refusal::AlreadyEnded(EndReason::Revoked),
+        LifecycleError::Store(error) => lost(error),
+    }
+}

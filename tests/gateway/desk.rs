@@ -1,0 +1,180 @@
+//! The desk: `ssh alice@gateway`, line by line and one command at a time.
+
+use serde_json::{Value, json};
+
+use crate::{
+    life::{Scene, scene},
+    support::{Person, text},
+    terminal::Terminal,
+};
+
+struct Said {
+    status: Option<i32>,
+    out: String,
+    err: String,
+}
+
+/// One command, without a terminal.
+async fn run(scene: &Scene, person: &Person, name: &str, line: &str) -> Said {
+    let mut command = scene.gateway.ssh_command(person, name);
+    let output = command.arg(line).output().await.unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Said {
+        status: output.status.code(),
+        out: text(&output.stdout),
+        err: text(&output.stderr),
+    }
+}
+
+#[tokio::test]
+async fn one_goes_from_nothing_to_a_session_and_back_with_ssh_alone() {
+    let scene = scene().await;
+    let (alice, bob) = (&scene.alice, &scene.bob);
+    let said = run(&scene, alice, "alice", "targets").await;
+    assert_eq!(said.status, Some(0), "{}", said.err);
+    assert!(said.out.contains("db1"), "{}", said.out);
+    let ask = "request db1 --ticket CHG1 --reason 'disk is full' --json";
+    let said = run(&scene, alice, "alice", ask).await;
+    assert_eq!(said.status, Some(0), "{}", said.err);
+    let checkout: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(checkout["reason"], "disk is full", "a quoted word is one");
+    let code = text(&checkout["code"]);
+    let said = run(&scene, bob, "bob", "checkouts --waiting").await;
+    assert!(said.out.contains(&code), "{}", said.out);
+    let said = run(&scene, bob, "bob", &format!("approve {code} -m ok")).await;
+    assert_eq!(said.status, Some(0), "{}", said.err);
+    let said = run(&scene, alice, "alice", &format!("wait {code}")).await;
+    assert_eq!(said.status, Some(0), "{}", said.err);
+    let mut command = scene.gateway.ssh_command(alice, "alice+db1");
+    assert!(command.arg("true").status().await.unwrap().success());
+    let said = run(&scene, alice, "alice", &format!("check-in {code}")).await;
+    assert_eq!(said.status, Some(0), "{}", said.err);
+    assert_eq!(scene.checkouts().await[0]["status"], "checked-in");
+}
+
+#[tokio::test]
+async fn the_desk_refuses_what_the_api_refuses_with_the_same_status() {
+    let scene = scene().await;
+    let id = scene.ask().await;
+    let code = text(&scene.checkouts().await[0]["code"]);
+    for (line, status, sentence) in [
+        (format!("approve {code}"), 5, "right"),
+        ("approve ZZZZZZ".to_owned(), 5, ""),
+        ("request nowhere".to_owned(), 4, "no target nowhere"),
+        ("request db1 --for 9h".to_owned(), 5, ""),
+        ("wait QQQQ".to_owned(), 4, "no such check-out"),
+        ("aprove x".to_owned(), 2, "approve"),
+        ("request 'db1".to_owned(), 2, "quote"),
+        ("serve".to_owned(), 2, ""),
+        ("target add x y:22".to_owned(), 2, ""),
+        (format!("wait {code} --timeout 1s"), 75, "still stands"),
+    ] {
+        let said = run(&scene, &scene.alice, "alice", &line).await;
+        assert_eq!(
+            said.status,
+            Some(status),
+            "{line}: {} {}",
+            said.out,
+            said.err
+        );
+        assert!(said.err.contains(sentence), "{line}: {}", said.err);
+        assert_eq!(said.out, "", "{line}");
+    }
+    let help = run(&scene, &scene.alice, "alice", "help").await;
+    assert_eq!(help.status, Some(0));
+    assert!(help.out.contains("check-in"), "{}", help.out);
+    let path = format!("/checkouts/{id}");
+    let checkout = scene.gateway.get(&scene.gateway.root, &path).await;
+    assert_eq!(checkout["status"], "requested");
+}
+
+#[tokio::test]
+async fn at_a_terminal_lines_are_edited_completed_and_asked_for() {
+    let scene = scene().await;
+    let mut terminal = Terminal::ssh(&scene.gateway, &scene.alice, "alice", &[]);
+    terminal.sees("`help` lists the commands").await;
+    terminal.sees("alice@").await;
+    terminal.types("targ\t\r").await;
+    terminal.sees("127.0.0.1:").await;
+    terminal.sees("alice@").await;
+    terminal.types("request d\t\r").await;
+    terminal.sees("Ticket: ").await;
+    terminal.types("CHG1\r").await;
+    terminal.sees("Reason: ").await;
+    terminal.types("x; rm -rf / --json\r").await;
+    terminal.sees("[1h]: ").await;
+    terminal.types("\r").await;
+    terminal.sees("Requested ").await;
+    terminal.sees("Wait for the answer: wait ").await;
+    let id = scene.requested().await;
+    let reason = scene.checkouts().await[0]["reason"].clone();
+    assert_eq!(reason, "x; rm -rf / --json", "an answer is no command");
+    let code = text(&scene.checkouts().await[0]["code"]);
+    terminal.types(&format!("wait {code}\r")).await;
+    terminal.sees("root on db1 waits for an approver").await;
+    terminal.types("\x03").await;
+    terminal.sees("you stopped waiting").await;
+    terminal.types("\x1b[A\r").await;
+    terminal.sees("root on db1 waits for an approver").await;
+    scene.answer(&id, "approve", "").await;
+    terminal.sees(&format!("{code} is active")).await;
+    terminal.sees("Connect: ssh -p ").await;
+    terminal.sees("alice@").await;
+    terminal.types("exit\r").await;
+    assert_eq!(terminal.ends().await, 0);
+    let mine = scene.gateway.eventually("the sign-out", async || {
+        let tokens = scene.gateway.get(&scene.alice.token, "/me/tokens").await;
+        (tokens["items"].as_array().unwrap().len() == 1).then_some(())
+    });
+    mine.await;
+}
+
+#[tokio::test]
+async fn a_desk_ends_with_its_user() {
+    let scene = scene().await;
+    let mut terminal = Terminal::ssh(&scene.gateway, &scene.alice, "alice", &[]);
+    terminal.sees("alice@").await;
+    let path = "/users/alice/disable";
+    scene
+        .gateway
+        .post(&scene.gateway.root, path, json!({}))
+        .await;
+    assert_ne!(terminal.ends().await, 0);
+    assert!(terminal.shown.contains("disabled"), "{}", terminal.shown);
+}
+
+#[tokio::test]
+async fn what_others_wrote_moves_no_cursor_and_what_is_typed_cannot_either() {
+    let scene = scene().await;
+    let line = "request db1 --ticket CHG1 --reason $'\x1b]0;gone\x07' --json";
+    let said = run(&scene, &scene.alice, "alice", line).await;
+    assert_ne!(said.status, Some(0));
+    assert!(!said.err.contains('\x1b') && !said.out.contains('\x1b'));
+    let said = run(&scene, &scene.alice, "alice", "\x1b[2J\u{202e}").await;
+    assert_eq!(said.status, Some(2));
+    assert!(!said.err.contains('\x1b'), "{:?}", said.err);
+    assert!(!said.err.contains('\u{202e}'), "{:?}", said.err);
+}
+
+#[tokio::test]
+async fn a_script_runs_line_by_line_until_one_fails() {
+    use std::process::Stdio;
+    use tokio::io::AsyncWriteExt;
+
+    let scene = scene().await;
+    let mut command = scene.gateway.ssh_command(&scene.alice, "alice");
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let lines = b"# what there is\ntargets\nnonsense\ntargets\n";
+    stdin.write_all(lines).await.unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().await.unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let out = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(out.matches("db1").count(), 1, "{out}");
+}
