@@ -347,15 +347,8 @@ impl Relay<'_> {
     async fn down(&self) -> String {
         let mut last_word = "closed by the target".to_owned();
         let mut passed = 0;
-        // Whether there is a terminal is known once something comes from it.
-        let mut notices: Option<Notices> = None;
+        let mut notices = Notices::new(self.session.notices());
         loop {
-            let notice = async {
-                match &mut notices {
-                    Some(notices) => notices.next().await,
-                    None => std::future::pending().await,
-                }
-            };
             let item = tokio::select! {
                 item = self.target.tells.next() => item,
                 ours = self.ours() => {
@@ -364,7 +357,7 @@ impl Relay<'_> {
                     }
                     continue;
                 }
-                notice = notice => {
+                notice = notices.next() => {
                     self.tell(notice).await;
                     continue;
                 }
@@ -374,8 +367,7 @@ impl Relay<'_> {
             };
             let done = match item {
                 Item::Bytes(stream, bytes) => {
-                    let notices = notices.get_or_insert_with(|| self.notices());
-                    if stream == Stream::Out {
+                    if stream == Stream::Out && self.person.is_terminal() {
                         notices.follow(&bytes);
                     }
                     self.output(stream, bytes, &mut passed).await
@@ -502,13 +494,6 @@ impl Relay<'_> {
         };
         // Nobody left to be told.
         self.person.refuse(&told).await.ok();
-    }
-
-    fn notices(&self) -> Notices {
-        match self.person.is_terminal() {
-            true => Notices::on_terminal(self.session.notices()),
-            false => Notices::none(),
-        }
     }
 
     async fn tell(&self, notice: Drawn) {

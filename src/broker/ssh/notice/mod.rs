@@ -13,10 +13,10 @@ use self::screen::Screen;
 use super::asking::hour;
 use crate::session::Notice;
 
-/// What is told on one channel.
+/// What is told on one channel. Off until something was shown on a terminal.
 pub struct Notices {
-    /// None without a terminal.
-    told: Option<watch::Receiver<Option<Notice>>>,
+    told: watch::Receiver<Option<Notice>>,
+    on_terminal: bool,
     screen: Screen,
     due: Option<Notice>,
 }
@@ -28,28 +28,23 @@ pub struct Drawn {
 }
 
 impl Notices {
-    pub fn on_terminal(mut told: watch::Receiver<Option<Notice>>) -> Self {
-        // What was said before this terminal was there may not be true any more.
-        told.mark_unchanged();
+    pub fn new(told: watch::Receiver<Option<Notice>>) -> Self {
         Self {
-            told: Some(told),
-            ..Self::none()
-        }
-    }
-
-    pub fn none() -> Self {
-        Self {
-            told: None,
+            told,
+            on_terminal: false,
             screen: Screen::default(),
             due: None,
         }
     }
 
-    /// Looks at what went to the terminal.
+    /// Looks at what goes to the terminal.
     pub fn follow(&mut self, output: &[u8]) {
-        if self.told.is_some() {
-            self.screen.follow(output);
+        if !self.on_terminal {
+            self.on_terminal = true;
+            // What was said before this terminal was there may not be true any more.
+            self.told.mark_unchanged();
         }
+        self.screen.follow(output);
     }
 
     /// The next notice, once nothing is half said. Safe to drop.
@@ -60,16 +55,11 @@ impl Notices {
             {
                 return draw(&notice, self.screen.is_alternate());
             }
-            let Some(told) = &mut self.told else {
+            if !self.on_terminal || self.told.changed().await.is_err() {
                 return std::future::pending().await;
-            };
-            // The session's end ends the channel too.
-            if told.changed().await.is_err() {
-                self.told = None;
-                continue;
             }
             // One that could not be said in time is not said late.
-            self.due.clone_from(&told.borrow_and_update());
+            self.due.clone_from(&self.told.borrow_and_update());
         }
     }
 }
@@ -117,7 +107,8 @@ mod tests {
     #[tokio::test]
     async fn it_is_a_line_or_a_title_and_waits_for_what_is_half_said() {
         let (sender, told) = watch::channel(None);
-        let mut notices = Notices::on_terminal(told);
+        let mut notices = Notices::new(told);
+        notices.follow(b"$ ");
         sender.send_replace(Some(ends()));
         let line = "\x07\r\n*** Check-out 7K3F ends in 5m, at 15:20 UTC ***\r\n";
         assert_eq!(said(&mut notices).await.as_deref(), Some(line));
@@ -138,8 +129,9 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_terminal_nothing_is_ever_said() {
-        let mut notices = Notices::none();
-        notices.follow(b"\x1b[?1049h");
+        let (sender, told) = watch::channel(None);
+        let mut notices = Notices::new(told);
+        sender.send_replace(Some(ends()));
         assert_eq!(said(&mut notices).await, None);
     }
 }

@@ -4,28 +4,32 @@
 //! it puts down what came for the channel's own task. Identity comes from the key whose
 //! signature was verified or the password that was right, never from what was offered (P8).
 
-use std::{borrow::Cow, net::SocketAddr};
+mod besides;
+mod proof;
+
+use std::net::SocketAddr;
 
 use russh::{
-    ChannelId, Disconnect, MethodKind, MethodSet, Pty, Sig,
-    keys::HashAlg,
+    ChannelId, Disconnect, Pty, Sig,
     server::{
-        Auth, ChannelOpenHandle, Handle, Handler, Msg, PublicKeyOffer, Response, Session as Wire,
+        Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session as Wire,
         VerifiedPublicKey,
     },
 };
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::task::AbortOnDropHandle;
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
+pub use self::proof::methods;
+use self::{besides::audit_refused, proof::Means};
 use super::{
-    SshBroker, algorithms,
-    asking::{self, Next, SigningIn},
+    SshBroker,
+    asking::SigningIn,
     channel::Channel,
     channels::Channels,
     entrance::{self, Visitor, Way},
     inbox::Stream,
-    jump::{Guest, Jump},
+    jump::Guest,
     login::Login,
     person::{PersonChannel, Told},
     talk::{Ask, Display, Size, Start, Terminal},
@@ -33,20 +37,10 @@ use super::{
 };
 use crate::{
     broker::Arrival,
-    identity::{Door, SignInError},
     kill::KillSwitch,
-    model::{principal::Principal, refusal::Refusal, session::KillReason, text::Text},
+    model::{principal::Principal, text::Text},
     session::Filed,
 };
-
-/// By which way somebody proved who they are.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Means {
-    Key,
-    Password,
-    /// A password at a prompt, where more prompts can follow.
-    Keyboard,
-}
 
 pub struct FromPerson {
     broker: SshBroker,
@@ -112,133 +106,6 @@ impl FromPerson {
         person
     }
 
-    /// Whom a log-in name is of. Inside another connection that is settled.
-    fn name_of(&self, typed: &str) -> String {
-        match &self.guest {
-            Some(guest) => guest.principal.name.to_string(),
-            None => name_of(typed),
-        }
-    }
-
-    /// A guest is known; what they typed says only as whom they want to go on.
-    async fn welcome(&mut self, user: &str, mut guest: Guest) -> Result<Auth, russh::Error> {
-        let login = guest.login(user, self.broker.gate()).await;
-        let Guest { principal, .. } = guest;
-        let login = match login {
-            Ok(login) => login,
-            Err(refusal) => {
-                let gate = self.broker.gate();
-                gate.audit_refused(&principal, self.peer, "session.open", &refusal)
-                    .await;
-                self.unwelcome = Some(entrance::refused(&refusal));
-                Login {
-                    user: principal.name.clone(),
-                    place: None,
-                }
-            }
-        };
-        self.proven = Some((principal, login));
-        Ok(Auth::Accept)
-    }
-
-    /// One answer for everybody who is not let in; russh gives it after the same time.
-    async fn prove(
-        &mut self,
-        user: &str,
-        proven: Result<Principal, SignInError>,
-        means: Means,
-    ) -> Result<Auth, russh::Error> {
-        self.signing_in = None;
-        match proven {
-            Ok(principal) if let Some(guest) = self.guest.clone() => {
-                if guest.principal.user == principal.user {
-                    return self.welcome(user, guest).await;
-                }
-            }
-            // What proved the identity and what is asked for are of the same request.
-            Ok(principal) => match user.parse() {
-                Ok(login) => return Ok(self.let_in(principal, login, means).await),
-                Err(_) => debug!(peer = %self.peer, "Signed in under no log-in name"),
-            },
-            Err(SignInError::Refused) => {}
-            Err(error) => warn!(peer = %self.peer, %error, "Sign-in not decided"),
-        }
-        Ok(rejected())
-    }
-
-    /// At once, or after they were asked what they need where that can be asked here.
-    async fn let_in(&mut self, principal: Principal, login: Login, means: Means) -> Auth {
-        let here = match means {
-            Means::Keyboard => true,
-            Means::Key => self.broker.ask_settings().keys_at_sign_in,
-            Means::Password => false,
-        };
-        let asked = match here {
-            true => SigningIn::begin(self.broker.gate(), &principal, &login).await,
-            false => None,
-        };
-        self.proven = Some((principal, login));
-        let Some(mut signing_in) = asked else {
-            return Auth::Accept;
-        };
-        // They have proven who they are. Filling in takes longer than that may.
-        self.arrival.signed_in();
-        let switch = self.switch.clone();
-        self.hurry = Some(AbortOnDropHandle::new(tokio::spawn(async move {
-            tokio::time::sleep(asking::FILL_IN.duration()).await;
-            switch.pull(KillReason::HandshakeTooSlow(asking::FILL_IN));
-        })));
-        let first = match means {
-            Means::Keyboard => signing_in.first().await,
-            Means::Key | Means::Password => Next::Ask(asking::go_on()),
-        };
-        self.signing_in = Some(signing_in);
-        self.next(first)
-    }
-
-    fn next(&mut self, next: Next) -> Auth {
-        match next {
-            Next::Ask(auth) => auth,
-            Next::Done(filed) => {
-                self.signing_in = None;
-                self.filed = filed;
-                Auth::Accept
-            }
-        }
-    }
-
-    /// The questions, where somebody who proved who they are is asked; none otherwise.
-    async fn questions(&mut self, user: &str, response: &mut Option<Response<'_>>) -> Option<Auth> {
-        let mut signing_in = self.signing_in.take()?;
-        if !signing_in.is_for(user) {
-            return None;
-        }
-        let next = match response {
-            None => signing_in.first().await,
-            Some(response) => {
-                let answer = response.next();
-                let answer = answer.as_deref().map(String::from_utf8_lossy);
-                signing_in.answered(answer.as_deref()).await
-            }
-        };
-        self.signing_in = Some(signing_in);
-        Some(self.next(next))
-    }
-
-    async fn password(
-        &mut self,
-        user: &str,
-        password: &str,
-        means: Means,
-    ) -> Result<Auth, russh::Error> {
-        let name = self.name_of(user);
-        let identity = self.broker.gate().identity();
-        let proven = identity
-            .password(&name, password, self.peer.ip(), Door::Ssh)
-            .await;
-        self.prove(user, proven, means).await
-    }
-
     fn ask(&self, channel: ChannelId, ask: Ask) -> Result<(), russh::Error> {
         let Some(asks) = self.channels.of(channel) else {
             return Ok(());
@@ -249,73 +116,10 @@ impl FromPerson {
         })
     }
 
-    /// Ends the connection inside this channel here, under the name of the target.
-    async fn jump(
-        &mut self,
-        guest: Guest,
-        channel: russh::Channel<Msg>,
-        reply: ChannelOpenHandle,
-        handle: Handle,
-    ) {
-        let switch = KillSwitch::new();
-        let Some((arrival, hurry)) = self.arrival.inside(switch.clone()) else {
-            return reply.reject(ways::crowded()).await;
-        };
-        let seated = match self.channels.seat() {
-            Some(seat) if !self.switch.is_pulled() => seat.take(channel.id()),
-            _ => return reply.reject(ways::crowded()).await,
-        };
-        let (_, write) = channel.split();
-        reply.accept().await;
-        let jump = Jump {
-            broker: self.broker.clone(),
-            guest,
-            peer: self.peer,
-            person: PersonChannel::new(write, handle),
-            asks: seated.asks().clone(),
-            outer: self.switch.clone(),
-            switch,
-            arrival,
-        };
-        self.spawn(hurry);
-        self.spawn(async move { seated.leave(jump.serve().await) });
-    }
-
     fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
         // Those that have ended make room.
         while self.tasks.try_join_next().is_some() {}
         self.tasks.spawn(task);
-    }
-
-    /// Audited first, then refused: a client that wanted nothing else leaves at once. What
-    /// waits for its audit has a seat, so that a flood is bounded.
-    async fn refuse_channel(&mut self, refusal: Refusal, reply: ChannelOpenHandle) {
-        let Some(seat) = self.channels.seat() else {
-            return reply.reject(ways::crowded()).await;
-        };
-        let audited = audit_refused(self.way.subscribe(), refusal.clone());
-        self.spawn(async move {
-            audited.await;
-            reply.reject(ways::prohibited(refusal.to_string())).await;
-            drop(seat);
-        });
-    }
-
-    /// A request too many is refused by being dropped.
-    fn listen(&mut self, listen: Listen) {
-        let way = self.way.subscribe();
-        if self.listeners.is_none() {
-            let (listeners, serving) = Listeners::new(way);
-            self.spawn(serving);
-            self.listeners = Some(listeners);
-        }
-        let taken = self
-            .listeners
-            .as_ref()
-            .map(|listeners| listeners.ask(listen));
-        if let Some(Err(_)) = taken {
-            debug!(peer = %self.peer, "Client asks for more forwards than anybody answers");
-        }
     }
 }
 
@@ -329,18 +133,6 @@ impl Drop for FromPerson {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move { identity.note_strange_keys(&name, peer).await });
         }
-    }
-}
-
-/// Waits until there is a session to which the refusal belongs.
-async fn audit_refused(mut way: watch::Receiver<Option<Way>>, refusal: Refusal) {
-    match Way::settled(&mut way).await {
-        Some(Way::Open(bridge)) => {
-            let session = &bridge.session;
-            session.audit_refused("channel.refused", &refusal).await;
-        }
-        Some(Way::Hall(hall)) => hall.audit_refused("channel.refused", &refusal).await,
-        Some(Way::Asking(_) | Way::Closed(_)) | None => {}
     }
 }
 
@@ -360,22 +152,7 @@ impl Handler for FromPerson {
         user: &str,
         offer: PublicKeyOffer<'_>,
     ) -> Result<Auth, russh::Error> {
-        if !algorithms::is_sound(offer.algorithm) {
-            return Ok(rejected());
-        }
-        let fingerprint = offer.public_key.fingerprint(HashAlg::Sha256).to_string();
-        let identity = self.broker.gate().identity();
-        match identity.knows_key(&self.name_of(user), &fingerprint).await {
-            Ok(true) => Ok(Auth::Accept),
-            Ok(false) => {
-                self.strange = Some(self.name_of(user));
-                Ok(rejected())
-            }
-            Err(error) => {
-                warn!(peer = %self.peer, %error, "Sign-in not decided");
-                Ok(rejected())
-            }
-        }
+        Ok(self.offered(user, offer).await)
     }
 
     async fn auth_publickey(
@@ -383,15 +160,7 @@ impl Handler for FromPerson {
         user: &str,
         key: VerifiedPublicKey<'_>,
     ) -> Result<Auth, russh::Error> {
-        if !algorithms::is_sound(key.algorithm) {
-            return Ok(rejected());
-        }
-        let fingerprint = key.public_key.fingerprint(HashAlg::Sha256).to_string();
-        let identity = self.broker.gate().identity();
-        let proven = identity
-            .ssh_key(&self.name_of(user), &fingerprint, self.peer.ip())
-            .await;
-        self.prove(user, proven, Means::Key).await
+        self.signed(user, key).await
     }
 
     async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, russh::Error> {
@@ -402,26 +171,9 @@ impl Handler for FromPerson {
         &'a mut self,
         user: &str,
         _submethods: &str,
-        mut response: Option<Response<'a>>,
+        response: Option<Response<'a>>,
     ) -> Result<Auth, russh::Error> {
-        if let Some(auth) = self.questions(user, &mut response).await {
-            return Ok(auth);
-        }
-        let Some(mut response) = response else {
-            return Ok(Auth::Partial {
-                name: Cow::Borrowed(""),
-                instructions: Cow::Borrowed(""),
-                prompts: Cow::Borrowed(&[(Cow::Borrowed("Password: "), false)]),
-            });
-        };
-        let password = match (response.next(), response.next()) {
-            (Some(password), None) => String::from_utf8(password.to_vec()).ok(),
-            _ => None,
-        };
-        match password {
-            Some(password) => self.password(user, &password, Means::Keyboard).await,
-            None => Ok(rejected()),
-        }
+        self.typed(user, response).await
     }
 
     /// For a client that can show it and cannot be asked.
@@ -790,33 +542,5 @@ impl Handler for FromPerson {
             asks.last(Ask::Close);
         }
         Ok(())
-    }
-}
-
-/// Every way of signing in stays open after a failure, and the answer does not say which
-/// would have been right.
-fn rejected() -> Auth {
-    Auth::Reject {
-        proceed_with_methods: Some(methods()),
-        partial_success: false,
-    }
-}
-
-pub fn methods() -> MethodSet {
-    MethodSet::from(
-        &[
-            MethodKind::PublicKey,
-            MethodKind::KeyboardInteractive,
-            MethodKind::Password,
-        ][..],
-    )
-}
-
-/// The user's name in what was typed. What does not parse is looked for all the same, so
-/// that it takes as long, and found nowhere.
-fn name_of(typed: &str) -> String {
-    match typed.parse::<Login>() {
-        Ok(login) => login.user.to_string(),
-        Err(_) => format!("?{}", typed.chars().take(64).collect::<String>()),
     }
 }
