@@ -95,6 +95,8 @@ pub enum KillReason {
     /// The store gave no answer for this long.
     StoreLost(Span),
     HandshakeTooSlow(Span),
+    /// It was told that there is nothing for it here, and stayed.
+    NotLeaving,
     Shutdown,
 }
 
@@ -111,6 +113,7 @@ impl KillReason {
             Self::RecordingFailed => "recording-failed",
             Self::StoreLost(_) => "store-lost",
             Self::HandshakeTooSlow(_) => "handshake-too-slow",
+            Self::NotLeaving => "not-leaving",
             Self::Shutdown => "shutdown",
         }
     }
@@ -158,6 +161,7 @@ impl fmt::Display for KillReason {
                 )
             }
             Self::HandshakeTooSlow(limit) => write!(f, "signing in took longer than {limit}"),
+            Self::NotLeaving => f.write_str("the connection was over and your client stayed"),
             Self::Shutdown => f.write_str("the gateway is being stopped"),
         }
     }

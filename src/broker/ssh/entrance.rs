@@ -3,7 +3,10 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use russh::{Disconnect, server};
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::timeout,
+};
 use tracing::{debug, info};
 
 use super::{
@@ -35,6 +38,9 @@ const WELCOME: Duration = Duration::from_secs(600);
 
 /// How long a client may take to leave after its target is gone.
 const LEAVE: Duration = Duration::from_millis(500);
+
+/// How long a disconnect may take to be sent, and then to be followed.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// In how many looks the idle limit is counted: it is exact to this fraction.
 const LOOKS: u32 = 20;
@@ -141,10 +147,11 @@ impl Entrance {
         let _attended = self.gate.attend(&visitor.principal, visitor.switch.clone());
         if visitor.login.place.is_none() {
             let gate = self.gate.clone();
+            let switch = visitor.switch.clone();
             way.send_replace(Some(Way::Hall(Arc::new(Hall { gate, visitor }))));
             channels.deserted(WELCOME).await;
             let sentence = "Nothing was asked for".to_owned();
-            return part(Duration::ZERO, sentence, &person).await;
+            return part(Duration::ZERO, sentence, &person, &switch).await;
         }
         let switch = visitor.switch.clone();
         let (stay, sentence) = match self.enter_or_ask(visitor, &way, channels.clone()).await {
@@ -169,7 +176,7 @@ impl Entrance {
                 (FAREWELL, sentence)
             }
         };
-        part(stay, sentence, &person).await;
+        part(stay, sentence, &person, &switch).await;
     }
 
     async fn enter_or_ask(
@@ -240,20 +247,32 @@ impl Entrance {
 }
 
 /// Somebody who is known and gets no further: told on every channel they open.
-pub async fn turn_away(told: Told, way: watch::Sender<Option<Way>>, person: server::Handle) {
+pub async fn turn_away(
+    told: Told,
+    way: watch::Sender<Option<Way>>,
+    person: server::Handle,
+    switch: KillSwitch,
+) {
     let sentence = told.sentence.clone();
     way.send_replace(Some(Way::Closed(told)));
-    part(FAREWELL, sentence, &person).await;
+    part(FAREWELL, sentence, &person, &switch).await;
 }
 
 /// Mostly the client leaves by itself, told on its channel. One that would keep the
 /// connection for later is told that there is nothing behind it.
-async fn part(stay: Duration, sentence: String, person: &server::Handle) {
+///
+/// One that does not read cannot be told, and must not stay for that.
+async fn part(stay: Duration, sentence: String, person: &server::Handle, switch: &KillSwitch) {
     tokio::time::sleep(stay).await;
     let parting = person.disconnect(Disconnect::ByApplication, sentence, String::new());
-    if parting.await.is_err() {
+    if timeout(GOODBYE, parting)
+        .await
+        .is_ok_and(|sent| sent.is_err())
+    {
         debug!("Client gone before the farewell");
     }
+    tokio::time::sleep(GOODBYE).await;
+    switch.pull(KillReason::NotLeaving);
 }
 
 /// Pulls the switch once nothing has passed for as long as the permit allows.

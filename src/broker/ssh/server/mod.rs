@@ -205,7 +205,10 @@ impl Handler for FromPerson {
         let (way, handle) = (self.way.clone(), session.handle());
         let channels = self.channels.clone();
         match self.unwelcome.take() {
-            Some(told) => self.spawn(entrance::turn_away(told, way, handle.clone())),
+            Some(told) => {
+                let switch = self.switch.clone();
+                self.spawn(entrance::turn_away(told, way, handle.clone(), switch));
+            }
             None => {
                 let entrance = self.broker.entrance();
                 self.spawn(entrance.open(visitor, way, handle.clone(), channels));
