@@ -36,16 +36,40 @@ pub struct Filed {
 }
 
 impl Gate {
-    /// What the names mean and the policy that rules there, if `by` may ask there.
+    /// What the names mean and the policy that rules there, if `by` may ask there. What they
+    /// may not ask for is as if it did not exist.
     pub async fn place_to_ask(
         &self,
         by: &Principal,
         target: &str,
         account: Option<&AccountName>,
     ) -> Result<Place, Refusal> {
-        let place = self.0.parts.lifecycle.place(target, account).await;
-        let place = place.map_err(refusal)?;
-        place.open_to(by)?;
+        let none = || Refusal::NoCheckout {
+            target: target.chars().take(64).collect(),
+        };
+        let lifecycle = &self.0.parts.lifecycle;
+        let place = match lifecycle.place(target, account).await.map_err(refusal) {
+            Err(Refusal::WhichAccount { target, accounts }) => {
+                let mut open = Vec::new();
+                for account in accounts {
+                    let place = lifecycle.place(target.as_str(), Some(&account)).await;
+                    open.extend(place.ok().filter(|place| place.open_to(by).is_ok()));
+                }
+                match open.len() {
+                    0 => return Err(none()),
+                    1 => open.remove(0),
+                    _ => {
+                        let accounts = open.into_iter().map(|place| place.account.name);
+                        return Err(Refusal::WhichAccount {
+                            target,
+                            accounts: accounts.collect(),
+                        });
+                    }
+                }
+            }
+            found => found.map_err(|refusal| hidden(refusal, none))?,
+        };
+        place.open_to(by).map_err(|refusal| hidden(refusal, none))?;
         Ok(place)
     }
 
@@ -122,6 +146,18 @@ impl Gate {
             // Either way the next thing is a look.
             tokio::time::timeout(LOOK, told).await.ok();
         }
+    }
+}
+
+/// Somebody who may not ask learns nothing of what there is.
+fn hidden(refusal: Refusal, none: impl Fn() -> Refusal) -> Refusal {
+    match refusal {
+        Refusal::NoSuchTarget(_)
+        | Refusal::NoSuchAccount { .. }
+        | Refusal::NoAccount(_)
+        | Refusal::CheckoutOff(_)
+        | Refusal::MayNotAsk(_) => none(),
+        other => other,
     }
 }
 

@@ -5,6 +5,7 @@
 
 use crate::model::{
     checkout::{Ask, Place},
+    name::AccountName,
     policy::Mode,
     text::Text,
     ticket::TicketRef,
@@ -45,6 +46,11 @@ impl Form {
             answered: 0,
             ask: Ask::default(),
         }
+    }
+
+    /// The account it is filed for, also where none was named.
+    pub fn account(&self) -> &AccountName {
+        &self.place.account.name
     }
 
     /// `root on db1`.

@@ -116,9 +116,11 @@ impl SigningIn {
             return Next::Ask(ask(above, Some(question)));
         }
         let place = self.login.place.as_ref().expect("asked for a place");
-        let (target, account) = (place.target.as_str(), place.account.as_ref());
+        let (target, account) = (place.target.as_str(), form.account().clone());
         let asked = Form::clone(form).into_ask();
-        let filed = self.gate.request(&self.principal, target, account, asked);
+        let filed = self
+            .gate
+            .request(&self.principal, target, Some(&account), asked);
         let (said, filed) = match filed.await {
             Ok(filed) => (words::filed(&filed, &self.signpost), Some(Box::new(filed))),
             Err(refusal) => (words::refused(&refusal).sentence, None),
