@@ -358,6 +358,24 @@ async fn sftp_is_logged_file_by_file() {
     let url = format!("{}/api/v1/sessions/{session}/files", scene.gateway.url());
     let root = root_by_hand(&scene, &url).await;
     assert_eq!(detail["root"], root.as_str());
+
+    let shown = on_the_command_line(&scene, &session).await;
+    assert!(shown.contains("PATH") && shown.contains("293 KiB"), "{shown}");
+    assert!(shown.contains("failed: no such file"), "{shown}");
+    println!("{shown}");
+}
+
+async fn on_the_command_line(scene: &Scene, session: &str) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_doorward"))
+        .args(["sessions", "files", session])
+        .env("DOORWARD_SERVER", scene.gateway.url())
+        .env("DOORWARD_TOKEN", &scene.alice.token)
+        .env("DOORWARD_CA", scene.gateway.ca())
+        .output()
+        .await
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// As `docs/ssh.md` tells an auditor to do it.
