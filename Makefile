@@ -43,5 +43,7 @@ fuzz: ## each fuzz target for SECONDS_EACH (60); needs a nightly toolchain and c
 	@cargo +nightly fuzz --version >/dev/null || { echo "doorward: missing: a nightly toolchain and cargo-fuzz (cargo install cargo-fuzz --locked)" >&2; exit 1; }
 	@for target in $$(cargo +nightly fuzz list); do \
 	    echo "== $$target"; \
-	    cargo +nightly fuzz run --sanitizer none "$$target" -- -max_total_time=$(or $(SECONDS_EACH),60) -print_final_stats=1; \
+	    mkdir -p "fuzz/corpus/$$target" "fuzz/seeds/$$target"; \
+	    cargo +nightly fuzz run --sanitizer none "$$target" "fuzz/corpus/$$target" "fuzz/seeds/$$target" \
+	        -- -max_total_time=$(or $(SECONDS_EACH),60) -print_final_stats=1; \
 	done
