@@ -360,9 +360,11 @@ async fn sftp_is_logged_file_by_file() {
     assert_eq!(detail["root"], root.as_str());
 
     let shown = on_the_command_line(&scene, &session).await;
-    assert!(shown.contains("PATH") && shown.contains("293 KiB"), "{shown}");
+    assert!(
+        shown.contains("PATH") && shown.contains("293.0 KiB"),
+        "{shown}"
+    );
     assert!(shown.contains("failed: no such file"), "{shown}");
-    println!("{shown}");
 }
 
 async fn on_the_command_line(scene: &Scene, session: &str) -> String {
