@@ -6,6 +6,8 @@
 
 #[path = "store/audit.rs"]
 mod audit;
+#[path = "store/authority.rs"]
+mod authority;
 #[path = "store/checkouts.rs"]
 mod checkouts;
 #[path = "store/coverage.rs"]
@@ -50,6 +52,9 @@ macro_rules! suite {
 }
 
 suite! {
+    authority {
+        the_first_user_authority_stays_and_is_rewrapped_once
+    }
     people {
         a_user_reads_back_as_written
         a_name_is_taken_once

@@ -72,8 +72,8 @@ pub struct AccountPatch {
 #[serde(deny_unknown_fields)]
 pub struct NewSecret {
     kind: SecretKind,
-    /// The password, or the private key as PEM text.
-    value: SecretText,
+    /// The password, or the private key as PEM text. `ssh-ca` has none.
+    value: Option<SecretText>,
     /// Of a private key that is encrypted.
     passphrase: Option<SecretText>,
 }
@@ -208,7 +208,17 @@ pub(super) fn seal(
     id: &AccountId,
     secret: &NewSecret,
 ) -> Result<Vec<SealedRow>, Problem> {
-    let value = secret.value.expose();
+    let value = match (&secret.value, secret.kind) {
+        (None, SecretKind::SshCa) if secret.passphrase.is_none() => return Ok(Vec::new()),
+        (_, SecretKind::SshCa) => {
+            return Err(Problem::invalid(
+                "value",
+                "nothing is stored for ssh-ca; leave it out",
+            ));
+        }
+        (Some(value), _) => value.expose(),
+        (None, _) => return Err(Problem::invalid("value", "the secret is expected")),
+    };
     let passphrase = secret.passphrase.as_ref().map(SecretText::expose);
     let mut fields = Vec::new();
     match secret.kind {
@@ -230,6 +240,7 @@ pub(super) fn seal(
             fields.push((SecretField::SshKey, value));
             fields.extend(passphrase.map(|text| (SecretField::Passphrase, text)));
         }
+        SecretKind::SshCa => {}
     }
     fields
         .into_iter()

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::{Api, diff::FieldChange, error::Problem};
 use crate::{
     identity::ssh_key::SshPublicKey,
-    model::{ids::UserId, text::Text, time::Timestamp, user::SshKey},
+    model::{ids::UserId, target::Pin, text::Text, time::Timestamp, user::SshKey},
     store,
 };
 
@@ -58,6 +58,20 @@ pub fn key_of(key: &SshKey) -> [FieldChange; 1] {
     }]
 }
 
+/// The key of an authority, out of a line with or without the host patterns that known_hosts
+/// has there: a pin is for one target.
+fn authority(line: &str) -> Option<&str> {
+    let Pin::Authority(rest) = Pin::of(line) else {
+        return None;
+    };
+    let rest = rest.trim_start();
+    let is_key = |text: &str| text.starts_with("ssh-") || text.starts_with("ecdsa-");
+    match rest.split_once(' ') {
+        Some((_, key)) if !is_key(rest) && is_key(key.trim_start()) => Some(key.trim_start()),
+        _ => Some(rest),
+    }
+}
+
 /// The keys a target may prove itself with, in one form each.
 pub fn host_keys(given: Vec<String>) -> Result<Vec<String>, Problem> {
     if given.len() > 20 {
@@ -65,9 +79,14 @@ pub fn host_keys(given: Vec<String>) -> Result<Vec<String>, Problem> {
     }
     let mut keys = Vec::new();
     for (index, key) in given.into_iter().enumerate() {
-        let key = SshPublicKey::of_target(&key)
-            .map_err(|why| Problem::invalid(format!("host_keys[{index}]"), why))?
-            .to_string();
+        let bad = |why| Problem::invalid(format!("host_keys[{index}]"), why);
+        let key = match authority(key.trim()) {
+            None => SshPublicKey::of_target(&key).map_err(bad)?.to_string(),
+            Some(key) => {
+                let key = SshPublicKey::of_target(key).map_err(bad)?.to_string();
+                Pin::Authority(&key).to_string()
+            }
+        };
         if !keys.contains(&key) {
             keys.push(key);
         }

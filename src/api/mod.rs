@@ -29,6 +29,7 @@ mod recordings;
 mod reveal;
 mod route;
 mod routes;
+pub mod scan;
 mod secret_text;
 pub mod server;
 mod sessions;
@@ -86,6 +87,8 @@ pub struct Parts {
     pub recordings: PathBuf,
     /// Whose signature proves the audit chain.
     pub audit_key: PublicKey,
+    /// How the gateway looks at the host keys of a server.
+    pub scanner: scan::Scanner,
     /// What people configure their ssh from.
     pub ssh: ssh::SshFacts,
     /// Ends the event streams, so that the drain need not wait for them.

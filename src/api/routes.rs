@@ -6,7 +6,7 @@ use axum::http::Method;
 
 use super::{
     accounts, apply, audit, checkouts, class::Class, events, files, groups, keys, me, openapi,
-    page, policies, recordings, reveal, route::Route, sessions, sign_in, ssh, targets, users,
+    page, policies, recordings, reveal, route::Route, scan, sessions, sign_in, ssh, targets, users,
 };
 use crate::model::{
     file::FileRecord,
@@ -119,6 +119,8 @@ fn places() -> Vec<Route> {
         Route::new(DELETE, "/targets/{name}", Admin, "Remove a target; its check-outs end", targets::remove)
             .no_content(),
 
+        Route::new(POST, "/host-keys/scan", Admin, "Look at the host keys of a server, to pin them", scan::scan)
+            .takes::<scan::NewScan>().ok::<scan::Scanned>(),
         Route::new(GET, "/ssh", SignedIn, "How targets are reached by SSH: names and public keys", ssh::show)
             .ok::<ssh::SshFacts>(),
 

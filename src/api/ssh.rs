@@ -17,6 +17,8 @@ pub struct SshFacts {
     pub domain: String,
     /// Whose signature the host certificates of the gateway and of every target's name bear.
     pub host_authority: String,
+    /// Whom targets are to trust for accounts of kind `ssh-ca`.
+    pub user_authority: String,
     /// The gateway's own host keys.
     pub host_keys: Vec<String>,
 }

@@ -137,6 +137,8 @@ impl App {
         open::floor(&clock, &store).await?;
         let tls = Tls::open(&config.admin, clock.clone())?;
         let ssh = ssh_settings(&config.ssh, names(&config, &tls))?;
+        let user_authority = open::authority(&store, &vault, clock.now()).await?;
+        let ssh_facts = facts(&ssh, user_authority);
 
         let switchboard = Switchboard::new();
         let lifecycle = Lifecycle::new(store.clone(), clock.clone(), switchboard.clone());
@@ -169,7 +171,7 @@ impl App {
         let (closing, stopping) = (CancellationToken::new(), CancellationToken::new());
         Ok(Self {
             addresses,
-            listeners: parts.listen(sockets, gate, &vault, ssh, &tls, &closing)?,
+            listeners: parts.listen(sockets, gate, &vault, (ssh, ssh_facts), &tls, &closing)?,
             workers: parts.workers(node, &tls, &stopping),
             clerk: tokio::spawn(clerk.run()),
             parts,
@@ -258,6 +260,7 @@ impl Parts {
             metrics: self.metrics.clone(),
             ways_in: self.config.ways_in(addresses.admin, addresses.ssh),
             warn_before: self.config.ssh.warn_before.clone(),
+            bind_certificates: self.config.ssh.bind_certificates,
         };
         Gate::new(parts, entries)
     }
@@ -267,21 +270,11 @@ impl Parts {
         sockets: Sockets,
         gate: Gate,
         vault: &Vault,
-        ssh: ssh::SshSettings,
+        (settings, ssh_facts): (ssh::SshSettings, api::ssh::SshFacts),
         tls: &Tls,
         closing: &CancellationToken,
     ) -> Result<Vec<JoinHandle<()>>, StartError> {
         let Self { config, .. } = self;
-        let ssh_facts = api::ssh::SshFacts {
-            names: ssh.names.clone(),
-            domain: ssh.domain.clone(),
-            host_authority: line(ssh.host_authority.public_key()),
-            host_keys: ssh
-                .host_keys
-                .iter()
-                .map(|key| line(key.public_key()))
-                .collect(),
-        };
         let api = Api::new(api::Parts {
             store: self.store.clone(),
             clock: self.clock.clone(),
@@ -293,6 +286,7 @@ impl Parts {
             ways_in: gate.ways_in().clone(),
             recordings: config.recording.dir.clone(),
             ssh: ssh_facts,
+            scanner: api::scan::Scanner::new(|address| async move { ssh::scan(&address).await }),
             audit_key: self.checkpoints.public_key(),
             closing: closing.clone(),
         });
@@ -306,7 +300,7 @@ impl Parts {
             api: api.router(),
             ways_in: gate.ways_in().clone(),
         };
-        let broker = ssh::SshBroker::new(gate, ssh, Arc::new(commands));
+        let broker = ssh::SshBroker::new(gate, settings, Arc::new(commands));
         let server_config = tls.server_config()?;
         let admin = api::server::serve(
             sockets.admin,
@@ -427,6 +421,21 @@ fn limits(config: &SshConfig) -> broker::Limits {
 fn line(key: &PublicKey) -> String {
     key.to_openssh()
         .expect("a key that was read can be written")
+}
+
+/// What people and targets have to know of the gateway's keys.
+fn facts(ssh: &ssh::SshSettings, user_authority: String) -> api::ssh::SshFacts {
+    api::ssh::SshFacts {
+        names: ssh.names.clone(),
+        domain: ssh.domain.clone(),
+        host_authority: line(ssh.host_authority.public_key()),
+        user_authority,
+        host_keys: ssh
+            .host_keys
+            .iter()
+            .map(|key| line(key.public_key()))
+            .collect(),
+    }
 }
 
 /// What people call the gateway, for its host certificate.

@@ -11,8 +11,8 @@ use crate::{
     config::Config,
     lifecycle::Lifecycle,
     model::{ids::NodeId, time::Timestamp},
-    store::{self, Store, StoreError, node::Node},
-    vault::{self, SigningKey, Vault, entropy, keyfile},
+    store::{self, Store, StoreError, authority::AuthorityRow, node::Node},
+    vault::{self, SigningKey, Vault, VaultError, entropy, keyfile},
 };
 
 /// How far behind the newest audit event the wall clock may be before it is worth a word.
@@ -47,6 +47,24 @@ pub async fn vault(config: &Config, store: &Store) -> Result<Vault, StartError> 
         Some(key) => Err(StartError::OtherVault(key)),
         None => Ok(vault),
     }
+}
+
+/// The public key of the user authority, which is made at the first start.
+pub async fn authority(store: &Store, vault: &Vault, now: Timestamp) -> Result<String, StartError> {
+    if let Some(row) = store::authority::load(store).await? {
+        return Ok(row.public_key);
+    }
+    let (public, sealed) = vault.make_authority()?;
+    let row = AuthorityRow {
+        public_key: public.to_openssh().map_err(VaultError::Certificate)?,
+        wrapped: sealed.wrapped,
+        kek_id: sealed.kek_id,
+    };
+    let mut tx = store.begin().await?;
+    // Another node may have been faster.
+    let kept = store::authority::put_once(&mut tx, &row, now).await?;
+    tx.commit().await?;
+    Ok(kept.public_key)
 }
 
 /// The key that signs the audit chain.

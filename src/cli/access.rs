@@ -76,7 +76,8 @@ pub struct SecretRef {
     pub account: String,
     pub targets: Vec<String>,
     kind: Option<String>,
-    value: Place,
+    /// None where nothing is stored.
+    value: Option<Place>,
     passphrase: Option<Place>,
 }
 
@@ -257,17 +258,24 @@ fn secret_ref(
         (None, Some(name)) => Some(Place::Environment(name)),
         _ => None,
     };
-    let Some(value) = found("file", "env") else {
+    let kind = text("kind");
+    let value = found("file", "env");
+    let stored = kind.as_deref() != Some("ssh-ca");
+    if stored && value.is_none() {
         return Err(Failure::usage(format!(
             "{place}: either file or env is expected"
         )));
     };
-    let kind = text("kind");
+    if !stored && fields.len() > 1 {
+        return Err(Failure::usage(format!(
+            "{place}: nothing is stored for ssh-ca, so it names no file"
+        )));
+    }
     if let Some(kind) = kind.as_deref()
-        && !["password", "ssh-key"].contains(&kind)
+        && !["password", "ssh-key", "ssh-ca"].contains(&kind)
     {
         return Err(Failure::usage(format!(
-            "{place}: kind is password or ssh-key, not {kind}"
+            "{place}: kind is password, ssh-key or ssh-ca, not {kind}"
         )));
     }
     Ok(SecretRef {
@@ -292,7 +300,10 @@ fn secret_ref(
 impl SecretRef {
     /// `{kind, value, passphrase?}`, as the gateway takes it.
     pub fn body(&self) -> Result<Value, Failure> {
-        let value = self.value.read()?;
+        let Some(value) = &self.value else {
+            return Ok(json!({"kind": self.kind}));
+        };
+        let value = value.read()?;
         let key = value.trim_start().starts_with("-----BEGIN ");
         let kind = match &self.kind {
             Some(kind) => kind.as_str(),

@@ -73,7 +73,7 @@ pub struct Add {
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
     /// Set the secret later
-    #[arg(long, conflicts_with_all = ["secret_file", "passphrase_file"])]
+    #[arg(long, conflicts_with_all = ["secret_file", "passphrase_file", "ssh_ca"])]
     no_secret: bool,
     #[command(flatten)]
     secret: SecretFrom,
@@ -107,6 +107,9 @@ pub struct SetSecret {
 /// Where a secret comes from.
 #[derive(Args)]
 struct SecretFrom {
+    /// No secret: a certificate of the gateway's user authority for each session
+    #[arg(long, conflicts_with_all = ["secret_file", "passphrase_file"])]
+    ssh_ca: bool,
     /// Read the password or private key from this file, or from standard input for `-`
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
@@ -148,7 +151,13 @@ pub async fn run(command: Account, client: &Client, screen: &Screen) -> Done {
             let (id, name) = find(&args.account, client).await?;
             let secret = args.secret.read(&name)?;
             let answer = client.put(&["accounts", &id, "secret"], &*secret).await?;
-            noun::said(&answer, screen, &format!("Sealed a new secret for {name}."))
+            let said = match args.secret.ssh_ca {
+                true => format!(
+                    "{name} signs in with certificates; `doorward ssh-ca` says what its targets must trust."
+                ),
+                false => format!("Sealed a new secret for {name}."),
+            };
+            noun::said(&answer, screen, &said)
         }
         Account::Disable { account } => switch(&account, true, client, screen).await,
         Account::Enable { account } => switch(&account, false, client, screen).await,
@@ -278,6 +287,9 @@ async fn find(wanted: &AccountRef, client: &Client) -> Result<(String, String), 
 impl SecretFrom {
     /// `{kind, value, passphrase?}`, as the gateway takes it.
     fn read(&self, name: &str) -> Result<Zeroizing<Body>, Failure> {
+        if self.ssh_ca {
+            return Ok(Zeroizing::new(Body(json!({"kind": "ssh-ca"}))));
+        }
         let secret = match &self.secret_file {
             Some(path) => ask::secret_file(path)?,
             None => ask::secret_twice(&format!("Secret of {name}"))?,
@@ -343,6 +355,7 @@ mod tests {
             let path = folder.path().join("secret");
             std::fs::write(&path, text).unwrap();
             let from = SecretFrom {
+                ssh_ca: false,
                 secret_file: Some(path),
                 passphrase_file: None,
             };

@@ -21,8 +21,8 @@ use crate::{
         audit::{Actor, AuditEvent},
         ids::AccountId,
     },
-    store::{self, Store, StoreError, secret::SealedRow},
-    vault::{SealedSecret, SecretField, Vault},
+    store::{self, Store, StoreError, authority::AuthorityRow, secret::SealedRow},
+    vault::{SealedAuthority, SealedSecret, SecretField, Vault},
 };
 
 #[derive(Subcommand)]
@@ -125,8 +125,32 @@ async fn knows_every_key(vault: &Vault, store: &Store) -> Result<(), Failure> {
     }
 }
 
+/// The user authority's key: one row, or none yet.
+async fn rewrap_authority(store: &Store, vault: &Vault, key: &str) -> Result<usize, Failure> {
+    let row = store::authority::load(store).await.map_err(fault)?;
+    let Some(before) = row.filter(|row| row.kek_id != key) else {
+        return Ok(0);
+    };
+    let sealed = SealedAuthority {
+        wrapped: before.wrapped.clone(),
+        kek_id: before.kek_id.clone(),
+    };
+    let SealedAuthority { wrapped, kek_id } = vault.rewrap_authority(&sealed).map_err(fault)?;
+    let after = AuthorityRow {
+        wrapped,
+        kek_id,
+        ..before.clone()
+    };
+    let mut tx = store.begin().await.map_err(fault)?;
+    store::authority::rewrap(&mut tx, &before, &after)
+        .await
+        .map_err(fault)?;
+    tx.commit().await.map_err(fault)?;
+    Ok(1)
+}
+
 async fn rewrap_all(store: &Store, vault: &Vault, key: &str) -> Result<usize, Failure> {
-    let mut count = 0;
+    let mut count = rewrap_authority(store, vault, key).await?;
     loop {
         let rows = store::secret::wrapped_otherwise(store, key, BATCH)
             .await

@@ -14,12 +14,13 @@ use super::{
     json,
     noun::{self, put},
     page::Page,
+    scan::{self, Scan},
     screen::{Screen, one_line},
     table::Table,
 };
 use crate::model::{
     name::{PolicyName, TargetName},
-    target::{Address, Protocol},
+    target::{Address, Pin, Protocol},
 };
 
 #[derive(Subcommand)]
@@ -37,6 +38,8 @@ pub enum Target {
     Disable { name: TargetName },
     /// Let people use it again
     Enable { name: TargetName },
+    /// Look at the host keys of a server, to compare and pin them
+    Scan(Scan),
     /// Remove a target; its check-outs and live sessions end
     #[command(visible_alias = "rm")]
     Remove {
@@ -104,6 +107,7 @@ pub async fn run(command: Target, client: &Client, screen: &Screen) -> Done {
         Target::Set(args) => set(args, client, screen).await,
         Target::Disable { name } => switch(&name, true, client, screen).await,
         Target::Enable { name } => switch(&name, false, client, screen).await,
+        Target::Scan(args) => scan::run(args, client, screen).await,
         Target::Remove { name, sure } => {
             let path = ["targets", name.as_str()];
             noun::remove("target", name.as_str(), &path, &sure, client, screen).await
@@ -173,11 +177,8 @@ async fn add(args: Add, client: &Client, screen: &Screen) -> Done {
     noun::said(&answer, screen, &format!("Added target {}.", args.name))?;
     if !pinned {
         screen.note(one_line(&format!(
-            "No host key is pinned, so nobody gets through yet: ssh-keyscan -p {} {} | \
-             doorward target set {} --host-keys -",
-            args.address.port(),
-            args.address.host(),
-            args.name
+            "No host key is pinned, so nobody gets through yet: doorward target scan {} --pin {}",
+            args.address, args.name
         )));
     }
     Ok(())
@@ -252,7 +253,12 @@ fn host_keys(text: &str) -> Vec<String> {
             let kind = words.iter().position(|word| {
                 word.starts_with("ssh-") || word.starts_with("ecdsa-") || word.starts_with("sk-")
             })?;
-            Some(format!("{} {}", words[kind], words.get(kind + 1)?))
+            let key = format!("{} {}", words[kind], words.get(kind + 1)?);
+            let authority = words[0] == "@cert-authority";
+            Some(match authority {
+                true => Pin::Authority(&key).to_string(),
+                false => key,
+            })
         })
         .collect();
     keys.dedup();

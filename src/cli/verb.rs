@@ -14,7 +14,7 @@ use super::{
     profile::{Access, Environment, Profiles},
     recording, request, reveal,
     screen::Screen,
-    serve, session, sign_in, ssh, ssh_config, target, token, user, wait,
+    serve, session, sign_in, ssh, ssh_ca, ssh_config, target, token, user, wait,
 };
 
 #[derive(Subcommand)]
@@ -109,6 +109,9 @@ pub enum Verb {
     /// Your SSH keys
     #[command(subcommand, display_order = 4)]
     Key(key::Key),
+    /// What a target must trust, to be entered with certificates
+    #[command(display_order = 4)]
+    SshCa(ssh_ca::SshCa),
     /// Make the gateway hold what a file says
     #[command(display_order = 4)]
     Apply(apply::Apply),
@@ -186,6 +189,7 @@ impl Verb {
             Self::Checkouts(args) => checkout::list(*args, client, screen).await,
             Self::Checkout(args) => checkout::show(args, client, screen).await,
             Self::Ssh(args) => ssh::run(args, access, client, screen).await,
+            Self::SshCa(args) => ssh_ca::run(args, client, screen).await,
             Self::SshConfig(args) => ssh_config::run(args, access, client, screen).await,
             Self::Reveal(args) => reveal::run(args, client, screen).await,
             Self::Extend(args) => request::extend(args, client, screen).await,

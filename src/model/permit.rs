@@ -175,6 +175,11 @@ impl Permit {
         }
     }
 
+    /// Everything this use may do.
+    pub fn capabilities(&self) -> &BTreeSet<Capability> {
+        &self.capabilities
+    }
+
     pub fn checkout(&self) -> &CheckoutId {
         &self.checkout
     }

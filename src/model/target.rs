@@ -149,13 +149,61 @@ pub struct Target {
     pub name: TargetName,
     pub protocol: Protocol,
     pub address: Address,
-    /// Pinned SSH host keys, OpenSSH's one-line form. None pinned means nobody gets through.
+    /// What it must prove, each line a `Pin`. None pinned means nobody gets through.
     pub host_keys: Vec<String>,
     pub policy: Option<PolicyName>,
     pub description: Text,
     pub labels: Vec<String>,
     pub disabled: bool,
     pub created_at: Timestamp,
+}
+
+/// One line of what a target must prove: a host key in OpenSSH's one-line form, or an
+/// authority whose certificate it may show, marked as in `known_hosts`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pin<'a> {
+    Key(&'a str),
+    Authority(&'a str),
+}
+
+impl<'a> Pin<'a> {
+    const MARK: &'static str = "@cert-authority ";
+
+    pub fn of(line: &'a str) -> Self {
+        match line.strip_prefix(Self::MARK) {
+            Some(key) => Self::Authority(key),
+            None => Self::Key(line),
+        }
+    }
+}
+
+impl fmt::Display for Pin<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(key) => f.write_str(key),
+            Self::Authority(key) => write!(f, "{}{key}", Self::MARK),
+        }
+    }
+}
+
+/// A host key that a server shows. Nobody has said yet that it is the right one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Shown {
+    /// As it is pinned.
+    pub key: String,
+    pub fingerprint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vouched: Option<Vouched>,
+}
+
+/// Who vouches for a host key, as its certificate says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Vouched {
+    /// As it is pinned.
+    pub authority: String,
+    pub fingerprint: String,
+    /// The hosts that the certificate is for.
+    pub names: Vec<String>,
 }
 
 /// What kind of secret an account has.
@@ -165,6 +213,8 @@ pub enum SecretKind {
     Password,
     /// An SSH private key in OpenSSH's or PKCS#8 PEM form, with its passphrase if it has one.
     SshKey,
+    /// Nothing is stored: each session has a certificate of the gateway's user authority.
+    SshCa,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

@@ -3,6 +3,9 @@
 //! Unsealed only after the audit event that says so is written. The broker gives it to the
 //! target and to nobody else.
 
+use std::sync::Arc;
+
+use russh::keys::{Certificate, PrivateKey};
 use serde_json::json;
 
 use super::{Gate, Session};
@@ -29,6 +32,11 @@ pub enum AccountSecret {
         key: Secret,
         passphrase: Option<Secret>,
     },
+    /// Good for this session and nothing else, so there is nothing to keep from anybody.
+    Certificate {
+        key: Arc<PrivateKey>,
+        certificate: Box<Certificate>,
+    },
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +54,9 @@ impl Gate {
         &self,
         session: &Session,
     ) -> Result<Credential, CredentialError> {
+        if session.account.secret == Some(SecretKind::SshCa) {
+            return self.vouch(session).await;
+        }
         let actor = Actor::from(&session.principal);
         let message = format!("the credential of {} was used", session.account.name);
         let event = AuditEvent::done(self.now(), "credential.use", actor, message);
@@ -81,6 +92,8 @@ impl Gate {
                 key: open(SecretField::SshKey)?.ok_or_else(missing)?,
                 passphrase: open(SecretField::Passphrase)?,
             },
+            // There is none that could be opened.
+            SecretKind::SshCa => return Err(missing()),
         };
         Ok(Credential {
             login: account.login.clone(),

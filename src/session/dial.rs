@@ -3,7 +3,7 @@
 //! Resolves, connects within a limit, leashes. Never sends a byte and never retries a
 //! target that refused.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use tokio::net::{TcpStream, lookup_host};
 
@@ -27,7 +27,13 @@ pub enum DialError {
     Killed(KillReason),
 }
 
-pub async fn dial(address: &Address, switch: &KillSwitch) -> Result<Leashed<TcpStream>, DialError> {
+/// A target's leg, and the address it goes out from.
+pub struct Dialled {
+    pub stream: Leashed<TcpStream>,
+    pub source: Option<IpAddr>,
+}
+
+pub async fn dial(address: &Address, switch: &KillSwitch) -> Result<Dialled, DialError> {
     let stream = tokio::select! {
         biased;
         reason = switch.killed() => return Err(DialError::Killed(reason)),
@@ -39,7 +45,14 @@ pub async fn dial(address: &Address, switch: &KillSwitch) -> Result<Leashed<TcpS
     stream
         .set_nodelay(true)
         .map_err(|source| DialError::Unreachable(address.clone(), source))?;
-    Ok(Leashed::new(stream, switch.clone()))
+    let source = stream
+        .local_addr()
+        .ok()
+        .map(|local| local.ip().to_canonical());
+    Ok(Dialled {
+        stream: Leashed::new(stream, switch.clone()),
+        source,
+    })
 }
 
 #[allow(

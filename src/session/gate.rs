@@ -46,6 +46,8 @@ pub struct GateParts {
     pub recordings: Recordings,
     pub node: NodeId,
     pub metrics: Metrics,
+    /// Whether certificates for targets hold only from where the gateway reached them.
+    pub bind_certificates: bool,
     pub ways_in: WaysIn,
     /// How long before its end a session is warned.
     pub warn_before: Vec<Span>,
@@ -249,6 +251,7 @@ impl Gate {
             opened_at,
             traffic,
             notices,
+            source: Default::default(),
             _open: parts.metrics.session_opened(claim.protocol),
             outcome: Default::default(),
             file_channels: Default::default(),

@@ -13,9 +13,10 @@ mod guard;
 mod guest;
 pub mod reveal;
 mod traffic;
+mod vouch;
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU32, Ordering},
@@ -82,6 +83,8 @@ pub struct Session {
     opened_at: Timestamp,
     traffic: Arc<Traffic>,
     notices: watch::Receiver<Option<Notice>>,
+    /// From where the target was reached.
+    source: OnceLock<IpAddr>,
     _open: OpenSession,
     outcome: OnceLock<Outcome>,
     /// How many of its channels have moved files.
@@ -120,13 +123,21 @@ impl Session {
         self.notices.clone()
     }
 
+    pub fn now(&self) -> Timestamp {
+        self.gate.now()
+    }
+
     pub fn opened_at(&self) -> Timestamp {
         self.opened_at
     }
 
     /// The target's leg: connected within the limit, cut with the switch.
     pub async fn dial(&self) -> Result<Leashed<TcpStream>, DialError> {
-        dial::dial(&self.target.address, &self.switch).await
+        let dialled = dial::dial(&self.target.address, &self.switch).await?;
+        if let Some(source) = dialled.source {
+            self.source.set(source).ok();
+        }
+        Ok(dialled.stream)
     }
 
     /// The target's credential, unsealed for this permit. Audited before it is handed out.

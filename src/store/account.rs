@@ -184,6 +184,7 @@ fn account(row: &Row) -> Result<Account> {
             None => None,
             Some("password") => Some(SecretKind::Password),
             Some("ssh-key") => Some(SecretKind::SshKey),
+            Some("ssh-ca") => Some(SecretKind::SshCa),
             Some(other) => return Err(StoreError::unreadable("secret_kind", other)),
         },
         description: row.parsed("description")?,
@@ -196,5 +197,6 @@ pub(super) fn kind_text(kind: SecretKind) -> &'static str {
     match kind {
         SecretKind::Password => "password",
         SecretKind::SshKey => "ssh-key",
+        SecretKind::SshCa => "ssh-ca",
     }
 }

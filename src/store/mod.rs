@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod audit;
+pub mod authority;
 pub mod checkout;
 mod error;
 pub mod file;

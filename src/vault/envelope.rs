@@ -63,6 +63,20 @@ pub(super) fn unseal(
     Ok(plaintext)
 }
 
+/// A key of something else than a secret, under a vault key, bound to what `place` says.
+pub(super) fn wrap(kek: &Kek, place: &[&str], key: &[u8; 32]) -> Vec<u8> {
+    encrypt(&kek.key, &bound(&[place, &[kek.id.as_str()]].concat()), key)
+}
+
+pub(super) fn unwrap(
+    kek: &Kek,
+    place: &[&str],
+    wrapped: &[u8],
+) -> Result<Zeroizing<[u8; 32]>, VaultError> {
+    let aad = bound(&[place, &[kek.id.as_str()]].concat());
+    sized(&decrypt(&kek.key, &aad, wrapped)?)
+}
+
 /// The same secret under another vault key. The secret itself stays sealed meanwhile.
 pub(super) fn rewrap(
     from: &Kek,
@@ -84,12 +98,16 @@ fn unwrap_key(
     place: &Place<'_>,
     sealed: &SealedSecret,
 ) -> Result<Zeroizing<[u8; 32]>, VaultError> {
-    let data_key = decrypt(&kek.key, &place.of_data_key(&kek.id), &sealed.wrapped_key)?;
-    let data_key: &[u8; 32] = data_key
-        .as_slice()
-        .try_into()
-        .map_err(|_| VaultError::NotAuthentic)?;
-    Ok(Zeroizing::new(*data_key))
+    sized(&decrypt(
+        &kek.key,
+        &place.of_data_key(&kek.id),
+        &sealed.wrapped_key,
+    )?)
+}
+
+fn sized(key: &[u8]) -> Result<Zeroizing<[u8; 32]>, VaultError> {
+    let key: &[u8; 32] = key.try_into().map_err(|_| VaultError::NotAuthentic)?;
+    Ok(Zeroizing::new(*key))
 }
 
 impl Place<'_> {

@@ -3,6 +3,7 @@
 //! Answers where keys come from. It stores no secret, decides about no access, and never
 //! hands a secret out in a form that could be printed, copied or written.
 
+mod authority;
 mod envelope;
 pub mod keyfile;
 mod keyring;
@@ -20,17 +21,18 @@ use std::{
 use tracing::info;
 use zeroize::Zeroizing;
 
-use self::{
-    envelope::Place,
-    keyfile::Contents,
-    keyring::{Kek, Keyring},
-};
 pub use self::{
+    authority::{Claims, SealedAuthority},
     envelope::SealedSecret,
     keyfile::KeyFileError,
     keyring::KeyringError,
     secret::{NotASecretField, Secret, SecretField},
     signing::{SigningKey, SigningKeyError, is_signed_by},
+};
+use self::{
+    envelope::Place,
+    keyfile::Contents,
+    keyring::{Kek, Keyring},
 };
 use crate::{
     config::{SecretSource, VaultConfig},
@@ -73,6 +75,8 @@ pub enum VaultError {
     UnknownKey { kek_id: String },
     #[error("a sealed secret was changed, or belongs to another account or field")]
     NotAuthentic,
+    #[error("a certificate cannot be made")]
+    Certificate(#[source] russh::keys::ssh_key::Error),
     #[error("this permit is for another account than the secret")]
     OtherAccount,
     #[error("a secret has {LONGEST} bytes at most and is not empty")]

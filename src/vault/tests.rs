@@ -30,6 +30,20 @@ fn open(key: SecretSource) -> Result<Vault, VaultError> {
     Vault::open(&VaultConfig { key })
 }
 
+fn root(id: &AccountId) -> Account {
+    Account {
+        id: id.clone(),
+        name: "root".parse().unwrap(),
+        login: "root".to_owned(),
+        targets: vec!["db1".parse().unwrap()],
+        policy: None,
+        secret: Some(SecretKind::Password),
+        description: Text::default(),
+        disabled: false,
+        created_at: NOW,
+    }
+}
+
 fn permit_for(account: &AccountId) -> Permit {
     let user = UserId::new(NOW, [1; 10]);
     let alice = Principal {
@@ -54,17 +68,7 @@ fn permit_for(account: &AccountId) -> Permit {
         disabled: false,
         created_at: NOW,
     };
-    let account = Account {
-        id: account.clone(),
-        name: "root".parse().unwrap(),
-        login: "root".to_owned(),
-        targets: vec![target.name.clone()],
-        policy: None,
-        secret: Some(SecretKind::Password),
-        description: Text::default(),
-        disabled: false,
-        created_at: NOW,
-    };
+    let account = root(account);
     let terms = Terms {
         approvals: Vec::new(),
         ..Terms::default()
@@ -113,6 +117,50 @@ fn what_is_sealed_comes_back_and_is_nowhere_in_the_rows() {
             prop_assert!(!found(&sealed.ciphertext) && !found(&sealed.wrapped_key));
         }
     });
+}
+
+#[test]
+fn the_authority_vouches_for_one_account_and_no_longer_than_the_permit() {
+    let folder = tempfile::tempdir().unwrap();
+    let vault = vault_in(folder.path());
+    let (public, sealed) = vault.make_authority().unwrap();
+    let (one, other) = (account(1), account(2));
+    let permit = permit_for(&one);
+    let claims = |until| Claims {
+        serial: 7,
+        key_id: "check-out 7K3F".to_owned(),
+        source: Some([10, 0, 0, 7].into()),
+        from: NOW,
+        until,
+        extensions: vec!["permit-pty"],
+    };
+    let subject = vault.make_authority().unwrap().0;
+    let late = Timestamp::from_millis(permit.until().millis() + 60_000);
+    let certify = |sealed: &SealedAuthority, account: &Account| {
+        vault.certify(&permit, account, sealed, &subject, claims(late))
+    };
+    let signed = certify(&sealed, &root(&one)).unwrap();
+    let seconds = |time: Timestamp| time.millis() as u64 / 1000;
+    assert_eq!(signed.valid_principals(), ["root"]);
+    assert_eq!(signed.valid_before(), seconds(permit.until()));
+    assert_eq!(signed.critical_options()["source-address"], "10.0.0.7/32");
+    assert_eq!(signed.extensions().len(), 1);
+    let trusted = public.fingerprint(Default::default());
+    assert!(signed.validate_at(seconds(NOW), [&trusted]).is_ok());
+
+    let refused = certify(&sealed, &root(&other));
+    assert!(matches!(refused, Err(VaultError::OtherAccount)));
+    let mut damaged = sealed.clone();
+    damaged.wrapped[20] ^= 1;
+    let refused = certify(&damaged, &root(&one));
+    assert!(matches!(refused, Err(VaultError::NotAuthentic)));
+
+    // A rekey loses nothing.
+    vault.add_key().unwrap();
+    let sealed = vault.rewrap_authority(&sealed).unwrap();
+    vault.retire_keys(&BTreeSet::new()).unwrap();
+    let signed = certify(&sealed, &root(&one)).unwrap();
+    assert!(signed.validate_at(seconds(NOW), [&trusted]).is_ok());
 }
 
 #[test]

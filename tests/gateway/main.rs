@@ -9,6 +9,7 @@
 mod api;
 mod asking;
 mod cli;
+mod credential;
 mod desk;
 mod faults;
 mod files;
@@ -21,4 +22,5 @@ mod ssh;
 mod sshd;
 mod support;
 mod terminal;
+mod transport;
 mod ways;

@@ -106,6 +106,8 @@ impl Faces {
             // Only the confirmation of an open goes through it.
             channel_buffer_size: 1,
             preferred: algorithms::towards_people(),
+            await_kexinit: algorithms::patience,
+            preferred_for: Some(algorithms::towards),
             // The question which ways there are counts as one.
             max_auth_attempts: self.max_auth_attempts + 1,
             // The check-out has its own limits.

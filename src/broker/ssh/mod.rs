@@ -21,8 +21,10 @@ pub mod login;
 mod notice;
 mod opening;
 mod person;
+mod pins;
 mod read_ahead;
 mod relay;
+mod scan;
 mod server;
 mod sign_in;
 mod talk;
@@ -42,6 +44,7 @@ pub use self::{
     authority::HostAuthority,
     desk::{Commands, Desk, Errand, Paper},
     host_key::{HostKeyError, load_or_create},
+    scan::scan,
     talk::Environment,
     target::Alive,
 };

@@ -30,6 +30,11 @@ pub async fn sign_in(
     let accepted = match &credential.secret {
         AccountSecret::Password(_) => password(handle, credential, session).await?,
         AccountSecret::SshKey { .. } => key(handle, credential, session).await?,
+        AccountSecret::Certificate { key, certificate } => handle
+            .authenticate_openssh_cert(&credential.login, key.clone(), (**certificate).clone())
+            .await
+            .map_err(|source| protocol(session, source))?
+            .success(),
     };
     accepted.then_some(()).ok_or_else(refused)
 }

@@ -14,7 +14,7 @@ use std::{
 use russh::{
     Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf, MethodKind, Sig,
     client::{self, AuthResult, ChannelOpenHandle, Handle, Session as Wire},
-    keys::{HashAlg, PublicKey, PublicKeyOrCertificate},
+    keys::{HashAlg, PublicKeyOrCertificate},
 };
 use tokio::{sync::mpsc, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -23,13 +23,14 @@ use tracing::debug;
 use super::{
     algorithms,
     inbox::{Inbox, Stream, WINDOW},
+    pins::Pins,
     read_ahead::ReadAhead,
     sign_in,
     talk::Tell,
     ways::{Arrival, Door, Opened, Originator},
 };
 use crate::{
-    model::{capability::Endpoint, target::Target},
+    model::{capability::Endpoint, time::Timestamp},
     session::{CredentialError, DialError, Session},
 };
 
@@ -50,6 +51,11 @@ pub enum TargetError {
          an admin must look into it"
     )]
     WrongKey { target: String, shown: String },
+    #[error(
+        "{target} shows a host certificate that does not hold: {why}; nothing was sent to it, \
+         an admin must look into it"
+    )]
+    WrongCertificate { target: String, why: String },
     #[error(transparent)]
     Dial(#[from] DialError),
     #[error("{0} cannot show the pinned host key, or shares no algorithm with the gateway")]
@@ -109,7 +115,10 @@ impl Leg {
     ) -> Result<(Self, mpsc::Receiver<Arrival>), TargetError> {
         let target = session.target();
         let name = target.name.to_string();
-        let pinned = pinned(target)?;
+        let pins = Pins::of(target);
+        if pins.is_empty() {
+            return Err(TargetError::NothingPinned(name));
+        }
         let stream = session.dial().await?;
         let config = client::Config {
             client_id: super::id(),
@@ -117,7 +126,7 @@ impl Leg {
             manual_window_grants: true,
             // Only the confirmation of an open goes through it.
             channel_buffer_size: 1,
-            preferred: algorithms::towards_target(&pinned),
+            preferred: algorithms::towards_target(&pins),
             keepalive_interval: Some(alive.interval),
             keepalive_max: alive.count,
             ..client::Config::default()
@@ -126,7 +135,9 @@ impl Leg {
         let wrong = Arc::new(Mutex::new(None));
         let (arrivals, arrived) = mpsc::channel(ARRIVALS);
         let handler = FromTarget {
-            pinned,
+            pins,
+            name: name.clone(),
+            now: session.now(),
             wrong: wrong.clone(),
             inboxes: inboxes.clone(),
             arrivals,
@@ -137,10 +148,7 @@ impl Leg {
         let mut handle = connected.map_err(|source| {
             let shown = wrong.lock().unwrap_or_else(PoisonError::into_inner).take();
             match (shown, source) {
-                (Some(shown), _) => TargetError::WrongKey {
-                    target: name.clone(),
-                    shown,
-                },
+                (Some(wrong), _) => wrong,
                 (None, source @ russh::Error::NoCommonAlgo { .. }) => {
                     TargetError::NoCommonGround(name.clone(), source)
                 }
@@ -233,18 +241,6 @@ impl Drop for LegChannel {
     }
 }
 
-fn pinned(target: &Target) -> Result<Vec<PublicKey>, TargetError> {
-    let keys: Vec<_> = target
-        .host_keys
-        .iter()
-        .filter_map(|line| PublicKey::from_openssh(line).ok())
-        .collect();
-    if keys.is_empty() {
-        return Err(TargetError::NothingPinned(target.name.to_string()));
-    }
-    Ok(keys)
-}
-
 async fn within<T>(
     target: &str,
     doing: &'static str,
@@ -305,8 +301,11 @@ impl Inboxes {
 
 /// What russh calls when the target sends something. Nothing in here waits.
 pub struct FromTarget {
-    pinned: Vec<PublicKey>,
-    wrong: Arc<Mutex<Option<String>>>,
+    pins: Pins,
+    name: String,
+    /// A certificate must hold when the leg opens.
+    now: Timestamp,
+    wrong: Arc<Mutex<Option<TargetError>>>,
     inboxes: Inboxes,
     arrivals: mpsc::Sender<Arrival>,
 }
@@ -361,20 +360,26 @@ impl client::Handler for FromTarget {
         &mut self,
         shown: &PublicKeyOrCertificate,
     ) -> Result<bool, russh::Error> {
-        let shown = match shown {
-            PublicKeyOrCertificate::PublicKey { key, .. } => key,
-            // None was asked for.
-            PublicKeyOrCertificate::Certificate(_) => return Ok(false),
+        let target = || self.name.clone();
+        let checked = match shown {
+            PublicKeyOrCertificate::PublicKey { key, .. } => match self.pins.knows(key) {
+                true => Ok(()),
+                false => Err(TargetError::WrongKey {
+                    target: target(),
+                    shown: key.fingerprint(HashAlg::Sha256).to_string(),
+                }),
+            },
+            PublicKeyOrCertificate::Certificate(shown) => {
+                self.pins
+                    .check(shown, self.now)
+                    .map_err(|why| TargetError::WrongCertificate {
+                        target: target(),
+                        why,
+                    })
+            }
         };
-        // A key's comment is not part of it.
-        let known = self
-            .pinned
-            .iter()
-            .any(|pinned| pinned.key_data() == shown.key_data());
-        if !known {
-            let shown = shown.fingerprint(HashAlg::Sha256).to_string();
-            *self.wrong.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
-        }
+        let known = checked.is_ok();
+        *self.wrong.lock().unwrap_or_else(PoisonError::into_inner) = checked.err();
         Ok(known)
     }
 

@@ -140,6 +140,22 @@ impl<R: AsyncRead + Unpin> SshRead<R> {
         }
     }
 
+    /// Waits until something follows the identification, and leaves it to be read.
+    pub async fn more(&mut self) -> Result<(), Error> {
+        let ssh_id = self.id.as_mut().ok_or(Error::Inconsistent)?;
+        if ssh_id.total > ssh_id.bytes_read {
+            return Ok(());
+        }
+        // All of the identification was taken: there is room for what follows.
+        (ssh_id.bytes_read, ssh_id.total) = (0, 0);
+        let n = AsyncReadExt::read(&mut self.r, &mut ssh_id.buf[..]).await?;
+        ssh_id.total = n;
+        if n == 0 {
+            return Err(Error::Disconnect);
+        }
+        Ok(())
+    }
+
     pub async fn read_ssh_id(&mut self) -> Result<&[u8], Error> {
         self.read_ssh_id_inner(true).await
     }

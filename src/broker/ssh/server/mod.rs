@@ -197,6 +197,10 @@ impl Handler for FromPerson {
             switch: self.switch.clone(),
             filed: self.filed.take(),
         };
+        if self.guest.is_none() {
+            // So that a client knows the next host key before it is the only one.
+            session.announce_host_keys();
+        }
         if self.guest.is_none() && visitor.login.place.is_none() {
             self.in_hall = Some(visitor.principal.clone());
         }

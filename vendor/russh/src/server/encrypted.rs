@@ -153,6 +153,9 @@ impl Session {
                         .init_compress(self.common.packet_writer.compress());
                 }
                 enc.state = EncryptedState::Authenticated;
+                if std::mem::take(&mut self.announce_due) {
+                    self.write_host_keys()?;
+                }
                 self.server_read_authenticated(handler, *msg, &mut r).await
             }
             (EncryptedState::Authenticated, Some((msg, mut r))) => {
@@ -1934,6 +1937,10 @@ impl Session {
                         } else {
                             self.request_failure();
                         }
+                        Ok(())
+                    }
+                    "hostkeys-prove-00@openssh.com" => {
+                        self.prove_host_keys(r)?;
                         Ok(())
                     }
                     _ => {

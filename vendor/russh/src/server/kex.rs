@@ -43,6 +43,8 @@ pub(crate) struct ServerKex {
     cause: KexCause,
     state: ServerKexState,
     config: Arc<Config>,
+    /// In place of the configuration's.
+    chosen: Option<Preferred>,
 }
 
 impl Debug for ServerKex {
@@ -70,6 +72,7 @@ impl Debug for ServerKex {
 impl ServerKex {
     pub fn new(
         config: Arc<Config>,
+        chosen: Option<Preferred>,
         client_sshid: &[u8],
         server_sshid: &SshId,
         cause: KexCause,
@@ -77,6 +80,7 @@ impl ServerKex {
         let exchange = Exchange::new(client_sshid, server_sshid.as_kex_hash_bytes());
         Self {
             config,
+            chosen,
             exchange,
             cause,
             state: ServerKexState::Created,
@@ -110,8 +114,9 @@ impl ServerKex {
     }
 
     pub fn kexinit(&mut self, output: &mut PacketWriter) -> Result<(), Error> {
+        let preferred = self.chosen.as_ref().unwrap_or(&self.config.preferred);
         self.exchange.server_kex_init =
-            negotiation::write_kex(&self.config.preferred, output, Some(self.config.as_ref()))?;
+            negotiation::write_kex(preferred, output, Some(self.config.as_ref()))?;
 
         Ok(())
     }
@@ -139,7 +144,7 @@ impl ServerKex {
                     self.exchange.client_kex_init = input.buffer.clone().into();
                     negotiation::Server::read_kex(
                         &input.buffer,
-                        &self.config.preferred,
+                        self.chosen.as_ref().unwrap_or(&self.config.preferred),
                         Some(&self.config.keys),
                         Some(&self.config.certificates),
                         &self.cause,

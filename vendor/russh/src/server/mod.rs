@@ -92,6 +92,11 @@ pub struct Config {
     pub event_buffer_size: usize,
     /// Lists of preferred algorithms.
     pub preferred: Preferred,
+    /// How long a client of this identification is waited for to say its algorithms first.
+    /// If it does, ours are chosen by [`Config::preferred_for`].
+    pub await_kexinit: fn(&[u8]) -> Option<std::time::Duration>,
+    /// What to offer in place of `preferred` to a client with these ciphers, in its order.
+    pub preferred_for: Option<fn(&Preferred, &[String]) -> Option<Preferred>>,
     /// Maximal number of allowed authentication attempts.
     pub max_auth_attempts: usize,
     /// Time after which the connection is garbage-collected.
@@ -125,6 +130,8 @@ impl Default for Config {
             event_buffer_size: 10,
             limits: Limits::default(),
             preferred: Default::default(),
+            await_kexinit: |_| None,
+            preferred_for: None,
             max_auth_attempts: 10,
             inactivity_timeout: Some(std::time::Duration::from_secs(600)),
             keepalive_interval: None,
@@ -1150,9 +1157,18 @@ where
         open_global_requests: VecDeque::new(),
         global_replies: VecDeque::new(),
         kex: SessionKexState::Idle,
+        announce_due: false,
+        chosen: None,
     };
 
-    session.begin_rekey()?;
+    let awaited = (session.common.config.await_kexinit)(&session.common.remote_sshid);
+    let came = match awaited {
+        Some(limit) => tokio::time::timeout(limit, stream.more()).await.is_ok(),
+        None => false,
+    };
+    if !came {
+        session.begin_rekey()?;
+    }
 
     let join = russh_util::runtime::spawn(session.run(stream, handler));
 
@@ -1222,6 +1238,7 @@ async fn reply<H: Handler + Send>(
     if pkt.buffer.first() == Some(&msg::KEXINIT) && session.kex == SessionKexState::Idle {
         // Not currently in a rekey but received KEXINIT
         info!("Client has initiated re-key");
+        session.choose_preferred(&pkt.buffer)?;
         session.begin_rekey()?;
         // Kex will consume the packet right away
     }

@@ -6,13 +6,15 @@ use std::time::Duration;
 use channels::WindowSizeRef;
 use kex::ServerKex;
 use log::debug;
+use ssh_encoding::{Decode, Encode, Reader};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver, UnboundedSender, channel};
 use tokio::sync::oneshot;
 
 use super::*;
 use crate::channels::{Channel, ChannelMsg, ChannelReadHalf, ChannelRef, ChannelWriteHalf};
-use crate::helpers::NameList;
+use crate::helpers::{NameList, sign_with_hash_alg};
+use crate::keys::key::PrivateKeyWithHashAlg;
 use crate::kex::{EXTENSION_SUPPORT_AS_CLIENT, KexCause, SessionKexState};
 use crate::{ChannelOpenFailure, map_err, msg};
 
@@ -29,6 +31,10 @@ pub struct Session {
     pub(crate) channels: HashMap<ChannelId, ChannelRef>,
     pub(crate) open_global_requests: VecDeque<GlobalRequestResponse>,
     pub(crate) global_replies: VecDeque<WaitingGlobalReply>,
+    /// Whether the host keys are to be told, once compression has begun.
+    pub(crate) announce_due: bool,
+    /// What is offered to this client, where that depends on what it offers.
+    pub(crate) chosen: Option<Preferred>,
     pub(crate) kex: SessionKexState<ServerKex>,
 }
 
@@ -44,6 +50,8 @@ type GlobalAnswer = Result<Option<u32>, ()>;
 pub(crate) enum WaitingGlobalReply {
     PutOff(u64),
     Ready(GlobalAnswer),
+    /// Yes, and the signatures that were asked for.
+    Proven(Vec<u8>),
 }
 
 /// The reply to a global request that is given later. Dropped, it is a failure.
@@ -1119,7 +1127,7 @@ impl Session {
             .rev()
             .find_map(|reply| match reply {
                 WaitingGlobalReply::PutOff(id) => Some(id + 1),
-                WaitingGlobalReply::Ready(_) => None,
+                WaitingGlobalReply::Ready(_) | WaitingGlobalReply::Proven(_) => None,
             })
             .unwrap_or(0);
         self.global_replies.push_back(WaitingGlobalReply::PutOff(id));
@@ -1154,15 +1162,23 @@ impl Session {
         let Some(ref mut enc) = self.common.encrypted else {
             return;
         };
-        while let Some(WaitingGlobalReply::Ready(answer)) = self.global_replies.front() {
-            push_packet!(enc.write, match answer {
-                Ok(port) => {
+        while let Some(reply) = self.global_replies.front() {
+            if let WaitingGlobalReply::PutOff(_) = reply {
+                return;
+            }
+            push_packet!(enc.write, match reply {
+                WaitingGlobalReply::PutOff(_) => {}
+                WaitingGlobalReply::Proven(proofs) => {
+                    enc.write.push(msg::REQUEST_SUCCESS);
+                    enc.write.extend_from_slice(proofs);
+                }
+                WaitingGlobalReply::Ready(Ok(port)) => {
                     enc.write.push(msg::REQUEST_SUCCESS);
                     if let Some(port) = port {
                         enc.write.extend_from_slice(&port.to_be_bytes());
                     }
                 }
-                Err(()) => enc.write.push(msg::REQUEST_FAILURE),
+                WaitingGlobalReply::Ready(Err(())) => enc.write.push(msg::REQUEST_FAILURE),
             });
             self.global_replies.pop_front();
         }
@@ -1688,11 +1704,92 @@ impl Session {
         Ok(())
     }
 
+    /// Looks at the ciphers of the client's first KEXINIT where it came before ours.
+    pub(crate) fn choose_preferred(&mut self, kexinit: &[u8]) -> Result<(), Error> {
+        let config = &self.common.config;
+        let (None, Some(choose)) = (&self.common.encrypted, config.preferred_for) else {
+            return Ok(());
+        };
+        // RFC 4253 s7.1: type, cookie, key exchanges, host keys, ciphers of the client.
+        let mut r: &[u8] = kexinit.get(17..).ok_or(Error::Inconsistent)?;
+        NameList::decode(&mut r)?;
+        NameList::decode(&mut r)?;
+        let ciphers = NameList::decode(&mut r)?;
+        self.chosen = choose(&config.preferred, &ciphers);
+        Ok(())
+    }
+
+    /// Tells the client every host key there is (`hostkeys-00@openssh.com`), so that it knows
+    /// the next one before it is used. To be called in [`Handler::auth_succeeded`]; sent with
+    /// the client's next packet, because delayed compression begins with that.
+    pub fn announce_host_keys(&mut self) {
+        self.announce_due = true;
+    }
+
+    pub(crate) fn write_host_keys(&mut self) -> Result<(), Error> {
+        let keys = &self.common.config.keys;
+        let keys: Result<Vec<_>, _> = keys.iter().map(|key| key.public_key().to_bytes()).collect();
+        let keys = keys?;
+        if let Some(ref mut enc) = self.common.encrypted {
+            push_packet!(enc.write, {
+                msg::GLOBAL_REQUEST.encode(&mut enc.write)?;
+                "hostkeys-00@openssh.com".encode(&mut enc.write)?;
+                0u8.encode(&mut enc.write)?;
+                for key in keys {
+                    key.encode(&mut enc.write)?;
+                }
+            })
+        }
+        Ok(())
+    }
+
+    /// Answers `hostkeys-prove-00@openssh.com`: a signature for each key that is asked about.
+    pub(crate) fn prove_host_keys(&mut self, r: &mut impl Reader) -> Result<(), Error> {
+        match self.host_key_proofs(r)? {
+            Some(proofs) if self.common.wants_reply => {
+                self.common.wants_reply = false;
+                self.global_replies
+                    .push_back(WaitingGlobalReply::Proven(proofs));
+                self.send_global_replies();
+            }
+            _ => self.request_failure(),
+        }
+        Ok(())
+    }
+
+    /// None if a key is asked about that is not ours, or one more than there are.
+    fn host_key_proofs(&self, r: &mut impl Reader) -> Result<Option<Vec<u8>>, Error> {
+        let Some(ref enc) = self.common.encrypted else {
+            return Ok(None);
+        };
+        let keys = &self.common.config.keys;
+        let (mut proofs, mut proven) = (Vec::new(), 0);
+        while !r.is_finished() {
+            let asked = Vec::<u8>::decode(r)?;
+            let ours = keys
+                .iter()
+                .find(|key| key.public_key().to_bytes().is_ok_and(|ours| ours == asked));
+            let Some(key) = ours.filter(|_| proven < keys.len()) else {
+                return Ok(None);
+            };
+            proven += 1;
+            let hash = key.algorithm().is_rsa().then_some(ssh_key::HashAlg::Sha512);
+            let mut signed = CryptoVec::new();
+            "hostkeys-prove-00@openssh.com".encode(&mut signed)?;
+            enc.session_id.encode(&mut signed)?;
+            asked.encode(&mut signed)?;
+            let key = PrivateKeyWithHashAlg::new(Arc::new(key.clone()), hash);
+            sign_with_hash_alg(&key, &signed)?.encode(&mut proofs)?;
+        }
+        Ok(Some(proofs))
+    }
+
     pub(crate) fn begin_rekey(&mut self) -> Result<(), Error> {
         debug!("beginning re-key");
         self.pending_len = 0;
         let mut kex = ServerKex::new(
             self.common.config.clone(),
+            self.chosen.clone(),
             &self.common.remote_sshid,
             &self.common.config.server_id,
             match self.common.encrypted {
