@@ -19,10 +19,12 @@ use crate::model::{
 /// Looks at once: each is several connections out of the gateway.
 const AT_ONCE: usize = 4;
 
+type Looking = BoxFuture<'static, Result<Vec<Shown>, String>>;
+
 /// How the gateway looks; what is wrong is said in a sentence.
 #[derive(Clone)]
 pub struct Scanner {
-    look: Arc<dyn Fn(Address) -> BoxFuture<'static, Result<Vec<Shown>, String>> + Send + Sync>,
+    look: Arc<dyn Fn(Address) -> Looking + Send + Sync>,
     room: Arc<Semaphore>,
 }
 
@@ -34,8 +36,7 @@ impl Scanner {
     {
         let look = move |address| {
             let looking = look(address);
-            Box::pin(async move { looking.await.map_err(|error| error.to_string()) })
-                as BoxFuture<'static, _>
+            Box::pin(async move { looking.await.map_err(|error| error.to_string()) }) as Looking
         };
         Self {
             look: Arc::new(look),

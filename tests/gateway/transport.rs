@@ -167,9 +167,7 @@ async fn a_client_learns_the_next_host_key_before_it_is_used() {
     );
 
     // The old one goes; who has learned the new ones notices nothing.
-    for name in ["ssh_host_ed25519_key"] {
-        std::fs::remove_file(folder.join(name)).unwrap();
-    }
+    std::fs::remove_file(folder.join("ssh_host_ed25519_key")).unwrap();
     scene.gateway.crash_and_restart().await;
     let moved = after.replace(
         &format!(":{port} "),
