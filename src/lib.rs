@@ -11,6 +11,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod identity;
+pub mod keeper;
 pub mod kill;
 pub mod lifecycle;
 pub mod model;

@@ -34,7 +34,18 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("vault", &["model", "config"]),
     (
         "recording",
-        &["model", "config", "kill", "clock", "vault::entropy"],
+        &[
+            "model",
+            "config",
+            "kill",
+            "clock",
+            "vault::entropy",
+            // Recordings have keys of their own; with these no secret can be unsealed.
+            "vault::RecordingKey",
+            "vault::RecordingKeys",
+            "vault::VaultError",
+            "vault::WrappedKey",
+        ],
     ),
     (
         "audit",
@@ -67,6 +78,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("sweeper", &["model", "store", "lifecycle", "kill", "clock"]),
+    (
+        "keeper",
+        &[
+            "model",
+            "store",
+            "audit",
+            "recording",
+            "clock",
+            "telemetry::Metrics",
+        ],
+    ),
     (
         "session",
         &[
@@ -104,12 +126,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "vault::Sealer",
             "vault::SealedSecret",
             "vault::SecretField",
+            "vault::WrappedKey",
             "vault::entropy",
             "audit",
             "identity",
             "lifecycle",
             "config",
             "clock",
+            "recording",
             // Showing a secret is an admission of its own, which is not the API's to make.
             "session::reveal",
             "session::credential::AccountSecret",

@@ -24,6 +24,8 @@ mod people;
 mod places;
 #[path = "store/races.rs"]
 mod races;
+#[path = "store/recordings.rs"]
+mod recordings;
 #[path = "store/sample.rs"]
 mod sample;
 #[path = "store/sessions.rs"]
@@ -101,7 +103,12 @@ suite! {
         what_a_peer_says_of_itself_is_made_inert
         the_sessions_of_a_lost_node_are_closed_with_an_audit_event_each
         sessions_are_listed_with_the_names_people_know
+    }
+    recordings {
         recordings_are_entered_finished_and_listed
+        keys_are_rewrapped_unless_the_recording_was_deleted
+        what_is_due_is_deleted_once_and_its_file_remembered_until_it_is_gone
+        what_a_crash_left_without_an_end_is_found
     }
     files {
         files_are_entered_once_and_listed_in_their_order

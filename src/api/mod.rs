@@ -42,10 +42,7 @@ mod tests;
 mod users;
 mod write;
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -64,6 +61,7 @@ use crate::{
     identity::sign_in::{Identity, SignInError},
     lifecycle::Lifecycle,
     model::{audit::AuditEvent, time::Timestamp, ways_in::WaysIn},
+    recording::Archive,
     session::reveal::Revealer,
     store::{Store, Tx},
     vault::Sealer,
@@ -83,8 +81,7 @@ pub struct Parts {
     pub limits: LimitsConfig,
     /// What people are told when they ask where the gateway is.
     pub ways_in: WaysIn,
-    /// The folder that recordings' files are below.
-    pub recordings: PathBuf,
+    pub archive: Archive,
     /// Whose signature proves the audit chain.
     pub audit_key: PublicKey,
     /// How the gateway looks at the host keys of a server.
@@ -176,8 +173,8 @@ impl Api {
         &self.0.parts.closing
     }
 
-    fn recordings(&self) -> &Path {
-        &self.0.parts.recordings
+    fn archive(&self) -> &Archive {
+        &self.0.parts.archive
     }
 
     fn audit_key(&self) -> &PublicKey {

@@ -11,7 +11,6 @@ use super::{
 use crate::model::{
     file::FileRecord,
     policy::Policy,
-    recording::Recording,
     target::{Account, Target},
     user::{Group, SshKey, Token, User},
 };
@@ -201,11 +200,17 @@ fn evidence() -> Vec<Route> {
     use Class::{Auditor, SignedIn};
     vec![
         Route::new(GET, "/recordings", SignedIn, "The recordings you may see", recordings::list)
-            .lists::<Recording>(recordings::FILTERS),
+            .lists::<recordings::RecordingView>(recordings::FILTERS),
+        Route::new(GET, "/recordings/search", SignedIn, "Lines of recordings in which words stand, as JSON lines, the newest recording first; the last line says where to go on", recordings::search)
+            .media("application/jsonl").query(recordings::SEARCH).streaming(),
         Route::new(GET, "/recordings/{id}", SignedIn, "What is known of a recording", recordings::show)
-            .ok::<Recording>(),
-        Route::new(GET, "/recordings/{id}/content", SignedIn, "A recording, asciicast v2", recordings::content)
+            .ok::<recordings::RecordingView>(),
+        Route::new(GET, "/recordings/{id}/content", SignedIn, "A recording for a player, asciicast v2; a live one as far as it is written", recordings::content)
             .media("application/x-asciicast").streaming(),
+        Route::new(GET, "/recordings/{id}/export", SignedIn, "A recording as a file that is no longer sealed, asciicast v2", recordings::export)
+            .media("application/x-asciicast").streaming(),
+        Route::new(GET, "/recordings/{id}/verify", SignedIn, "Whether a recording is what was recorded", recordings::verify)
+            .ok::<recordings::Verified>().streaming(),
 
         Route::new(GET, "/audit", Auditor, "The audit events", audit::list)
             .ok::<page::List<audit::Entry>>().query(audit::FILTERS),

@@ -24,10 +24,11 @@ use crate::{
     clock::Clock,
     config::{Config, LogLevel, SshConfig},
     identity::Identity,
+    keeper::Keeper,
     kill::Switchboard,
     lifecycle::{Change, Lifecycle},
     model::{ids::NodeId, session::KillReason},
-    recording::Recordings,
+    recording::{Archive, Recordings},
     session::{Clerk, Entry, Gate, GateParts, reveal::Revealer},
     store::{Store, StoreError, node::Node},
     sweeper::{Others, Sweeper},
@@ -150,7 +151,7 @@ impl App {
             limits.sign_ins_per_address,
             limits.sign_ins_per_account,
         );
-        let recordings = Recordings::open(&config.recording, clock.clone());
+        let recordings = Recordings::open(&config.recording, vault.recording_keys(), clock.clone());
         let checkpoints = Checkpoints::new(&config, store.clone(), clock.clone(), signer);
         let metrics = Metrics::default();
         let (clerk, entries) = Clerk::new(store.clone(), lifecycle.clone(), metrics.clone());
@@ -284,7 +285,7 @@ impl Parts {
             revealer: Revealer::new(gate.clone()),
             limits: config.limits.clone(),
             ways_in: gate.ways_in().clone(),
-            recordings: config.recording.dir.clone(),
+            archive: Archive::new(&self.recordings),
             ssh: ssh_facts,
             scanner: api::scan::Scanner::new(|address| async move { ssh::scan(&address).await }),
             audit_key: self.checkpoints.public_key(),
@@ -334,12 +335,19 @@ impl Parts {
             others: Others::new(GONE.max(fail_closed_after * 2)),
             fail_closed_after,
         };
+        let keeper = Keeper {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            recordings: self.recordings.clone(),
+            metrics: self.metrics.clone(),
+        };
         let (tls, stop) = (tls.clone(), stopping.clone());
         let certificates = async move {
             stop.run_until_cancelled(tls.keep_fresh()).await;
         };
         vec![
             tokio::spawn(sweeper.run(stopping.clone())),
+            tokio::spawn(keeper.run(stopping.clone())),
             tokio::spawn(self.checkpoints.clone().run(stopping.clone())),
             tokio::spawn(certificates),
             tokio::spawn(count(

@@ -42,7 +42,8 @@ pub async fn store(config: &Config) -> Result<Store, StartError> {
 /// restored without its keys is noticed now, and not by the first who is let in.
 pub async fn vault(config: &Config, store: &Store) -> Result<Vault, StartError> {
     let vault = Vault::open(&config.vault)?;
-    let missing = store::secret::kek_ids(store).await?;
+    let mut missing = store::secret::kek_ids(store).await?;
+    missing.extend(store::recording::kek_ids(store).await?);
     match missing.into_iter().find(|key| !vault.has_key(key)) {
         Some(key) => Err(StartError::OtherVault(key)),
         None => Ok(vault),

@@ -390,6 +390,7 @@ fn exit_of(status: StatusCode, code: &str) -> Exit {
     match status.as_u16() {
         401 => Exit::NotSignedIn,
         404 | 410 => Exit::NotFound,
+        409 if code == "recording-changed" => Exit::Broken,
         // A refusal by the rules stays one, whatever status it travels under.
         409 if matches!(code, "conflict" | "already-there" | "in-use" | "last-admin") => {
             Exit::Conflict

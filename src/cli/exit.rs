@@ -25,7 +25,7 @@ pub enum Exit {
     Unreachable = 7,
     /// Too many requests, or the gateway is being stopped.
     Later = 8,
-    /// What was verified does not hold: the audit chain.
+    /// What was verified does not hold: the audit chain, a recording.
     Broken = 9,
     /// Nobody has answered yet.
     Waiting = 75,

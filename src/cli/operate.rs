@@ -1,7 +1,7 @@
 //! What an operator does on the gateway's own machine: look at the configuration, bring the
 //! database up to date, change the vault's key, verify the audit chain without a gateway.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use clap::{Args, Subcommand};
 
@@ -21,8 +21,10 @@ use crate::{
         audit::{Actor, AuditEvent},
         ids::AccountId,
     },
-    store::{self, Store, StoreError, authority::AuthorityRow, secret::SealedRow},
-    vault::{SealedAuthority, SealedSecret, SecretField, Vault},
+    store::{
+        self, Store, StoreError, authority::AuthorityRow, recording::KeyRow, secret::SealedRow,
+    },
+    vault::{RecordingKeys, SealedAuthority, SealedSecret, SecretField, Vault, WrappedKey},
 };
 
 #[derive(Subcommand)]
@@ -95,11 +97,7 @@ pub async fn vault(verb: VaultVerb, screen: &Screen) -> Done {
     // A gateway that runs may have sealed one under the old key just before.
     tokio::time::sleep(STRAGGLERS).await;
     count += rewrap_all(&store, &vault, &key).await?;
-    let in_use = store::secret::kek_ids(&store)
-        .await
-        .map_err(fault)?
-        .into_iter()
-        .collect();
+    let in_use = keys_in_use(&store).await?;
     let retired = vault.retire_keys(&in_use).map_err(fault)?;
     note(&store, &key, count, &retired).await.map_err(fault)?;
     store.close().await;
@@ -113,9 +111,16 @@ pub async fn vault(verb: VaultVerb, screen: &Screen) -> Done {
     ))
 }
 
+/// Every vault key that a secret or a recording is sealed under.
+async fn keys_in_use(store: &Store) -> Result<BTreeSet<String>, Failure> {
+    let secrets = store::secret::kek_ids(store).await.map_err(fault)?;
+    let recordings = store::recording::kek_ids(store).await.map_err(fault)?;
+    Ok(secrets.into_iter().chain(recordings).collect())
+}
+
 /// A key file that does not belong to this database must not get a new key.
 async fn knows_every_key(vault: &Vault, store: &Store) -> Result<(), Failure> {
-    let in_use = store::secret::kek_ids(store).await.map_err(fault)?;
+    let in_use = keys_in_use(store).await?;
     match in_use.iter().find(|key| !vault.has_key(key)) {
         None => Ok(()),
         Some(key) => Err(Failure::fault(format!(
@@ -151,6 +156,7 @@ async fn rewrap_authority(store: &Store, vault: &Vault, key: &str) -> Result<usi
 
 async fn rewrap_all(store: &Store, vault: &Vault, key: &str) -> Result<usize, Failure> {
     let mut count = rewrap_authority(store, vault, key).await?;
+    count += rewrap_recordings(store, &vault.recording_keys(), key).await?;
     loop {
         let rows = store::secret::wrapped_otherwise(store, key, BATCH)
             .await
@@ -169,6 +175,42 @@ async fn rewrap_all(store: &Store, vault: &Vault, key: &str) -> Result<usize, Fa
             }
             count += 1;
         }
+    }
+}
+
+/// The keys of recordings, under the newest vault key; the recordings stay as they are.
+async fn rewrap_recordings(
+    store: &Store,
+    keys: &RecordingKeys,
+    key: &str,
+) -> Result<usize, Failure> {
+    let mut count = 0;
+    loop {
+        let rows = store::recording::wrapped_otherwise(store, key, BATCH)
+            .await
+            .map_err(fault)?;
+        if rows.is_empty() {
+            return Ok(count);
+        }
+        let mut tx = store.begin().await.map_err(fault)?;
+        for (id, before) in rows {
+            let wrapped = WrappedKey {
+                bytes: before.wrapped_key.clone(),
+                kek_id: before.kek_id.clone(),
+            };
+            let wrapped = keys.rewrap(&id, &wrapped).map_err(fault)?;
+            let after = KeyRow {
+                wrapped_key: wrapped.bytes,
+                kek_id: wrapped.kek_id,
+            };
+            match store::recording::replace_key(&mut tx, &id, &before, &after).await {
+                Ok(()) => count += 1,
+                // Deleted in the meantime.
+                Err(StoreError::Conflict) => {}
+                Err(error) => return Err(fault(error)),
+            }
+        }
+        tx.commit().await.map_err(fault)?;
     }
 }
 
@@ -200,7 +242,7 @@ async fn note(
     retired: &[String],
 ) -> Result<(), StoreError> {
     let now = Clock::system().now();
-    let message = format!("{count} secrets were sealed under a new key");
+    let message = format!("{count} secrets and keys of recordings were sealed under a new key");
     let event = AuditEvent::done(now, "vault.rekey", Actor::Gateway, message)
         .with(serde_json::json!({ "key": key, "retired": retired }));
     let mut tx = store.begin().await?;

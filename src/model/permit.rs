@@ -11,7 +11,7 @@ use super::{
     ids::{AccountId, CheckoutId, Code, TargetId, UserId},
     name::{AccountName, TargetName, UserName},
     principal::{Principal, Role},
-    recording::RecordingMode,
+    recording::RecordingTerms,
     refusal::Refusal,
     target::{Account, Target},
     time::{Span, Timestamp},
@@ -42,7 +42,7 @@ pub struct Permit {
     until: Timestamp,
     session_limit: Option<Span>,
     idle_limit: Option<Span>,
-    recording: RecordingMode,
+    recording: RecordingTerms,
     capabilities: BTreeSet<Capability>,
 }
 
@@ -109,7 +109,7 @@ pub fn authorize(
         until,
         session_limit: checkout.terms.session_limit,
         idle_limit: checkout.terms.idle_limit,
-        recording: checkout.terms.recording,
+        recording: checkout.terms.recorded(),
         capabilities,
     })
 }
@@ -229,7 +229,7 @@ impl Permit {
         self.idle_limit
     }
 
-    pub fn recording(&self) -> RecordingMode {
+    pub fn recording(&self) -> RecordingTerms {
         self.recording
     }
 }

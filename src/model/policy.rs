@@ -11,7 +11,7 @@ use super::{
     capability::Capability,
     ids::PolicyId,
     name::{GroupName, PermissionSet, PolicyName},
-    recording::RecordingMode,
+    recording::{RecordingMode, RecordingTerms},
     text::Text,
     ticket::TicketPattern,
     time::{Span, Timestamp},
@@ -72,6 +72,10 @@ pub struct Terms {
     pub end_sessions_on_check_in: bool,
     pub reveal: Reveal,
     pub recording: RecordingMode,
+    /// Record what is typed too, but nothing that the target does not show.
+    pub record_input: bool,
+    /// How long recordings are kept; for ever if left out.
+    pub recording_retention: Option<Span>,
     /// What an ordinary check-out may do.
     pub capabilities: BTreeSet<Capability>,
     /// Narrower sets that can be asked for by name.
@@ -108,6 +112,8 @@ impl Default for Terms {
             end_sessions_on_check_in: true,
             reveal: Reveal::Never,
             recording: RecordingMode::Required,
+            record_input: false,
+            recording_retention: None,
             capabilities: Capability::ORDINARY.into_iter().collect(),
             permission_sets: BTreeMap::new(),
         }
@@ -309,6 +315,9 @@ impl Terms {
         if self.idle_limit.is_some_and(Span::is_zero) {
             return Err(BadTerms::ZeroLimit("idle_limit"));
         }
+        if self.recording_retention.is_some_and(Span::is_zero) {
+            return Err(BadTerms::ZeroLimit("recording_retention"));
+        }
         let sound = |window: &HourWindow| {
             !window.days.is_empty() && (window.from < window.to || window.to == NaiveTime::MIN)
         };
@@ -317,6 +326,14 @@ impl Terms {
                 Err(BadTerms::WeeklyHours)
             }
             _ => Ok(()),
+        }
+    }
+
+    pub fn recorded(&self) -> RecordingTerms {
+        RecordingTerms {
+            mode: self.recording,
+            input: self.record_input,
+            retention: self.recording_retention,
         }
     }
 

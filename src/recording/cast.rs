@@ -153,6 +153,11 @@ impl Utf8 {
     }
 }
 
+/// What was typed; players do not show it, as the output has it too.
+pub fn input(millis: u64, text: &str, into: &mut Vec<u8>) {
+    event(millis, 'i', text, into);
+}
+
 pub fn resize(millis: u64, width: u32, height: u32, into: &mut Vec<u8>) {
     event(millis, 'r', &format!("{width}x{height}"), into);
 }

@@ -1,12 +1,12 @@
 //! What of a channel's output stands in its recording, and what is only counted.
 //!
 //! A terminal and all text are recorded whole. Binary data beyond a first piece is left out
-//! of the file and the file says so: how many bytes, and their SHA-256. Never silent.
+//! of the file and the file says so: how many bytes, and their BLAKE3. Never silent.
 
-use aws_lc_rs::digest::{Context, SHA256};
-use data_encoding::HEXLOWER;
-
-use super::cast::{self, Utf8};
+use super::{
+    cast::{self, Utf8},
+    typed::Typed,
+};
 
 /// What a channel carries, as the request that started it says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +54,16 @@ pub struct Events {
     output: Utf8,
     error: Utf8,
     left_out: Option<Box<LeftOut>>,
+    input: Input,
+}
+
+/// What becomes of what the person sends.
+#[derive(Debug)]
+enum Input {
+    Off,
+    Typed(Box<Typed>),
+    /// Without a terminal nothing comes back that it could be held against.
+    Counted(u64),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -71,7 +81,7 @@ enum Rule {
 
 struct LeftOut {
     bytes: u64,
-    digest: Context,
+    digest: blake3::Hasher,
     said_at: u64,
 }
 
@@ -89,6 +99,25 @@ impl Events {
             output: Utf8::default(),
             error: Utf8::default(),
             left_out: None,
+            input: Input::Off,
+        }
+    }
+
+    /// Records what is typed too, as far as the target shows it.
+    pub fn with_input(self, content: &Content) -> Self {
+        let input = match content {
+            Content::Terminal(_) => Input::Typed(Box::default()),
+            Content::Command(_) | Content::Subsystem(_) => Input::Counted(0),
+        };
+        Self { input, ..self }
+    }
+
+    /// What the person sends.
+    pub fn input(&mut self, millis: u64, bytes: &[u8], into: &mut Vec<u8>) {
+        match &mut self.input {
+            Input::Off => {}
+            Input::Typed(typed) => typed.typed(millis, bytes, into),
+            Input::Counted(count) => *count += bytes.len() as u64,
         }
     }
 
@@ -100,6 +129,9 @@ impl Events {
             return self.count(millis, bytes, into);
         }
         self.say_what_was_left_out(millis, into);
+        if let Input::Typed(typed) = &mut self.input {
+            typed.shown(millis, bytes, into);
+        }
         match stream {
             Stream::Output => self.output.output(millis, bytes, into),
             Stream::Error => self.error.output(millis, bytes, into),
@@ -115,6 +147,14 @@ impl Events {
         self.say_what_was_left_out(millis, into);
         self.output.end(millis, into);
         self.error.end(millis, into);
+        match std::mem::replace(&mut self.input, Input::Off) {
+            Input::Typed(mut typed) => typed.end(millis, into),
+            Input::Counted(count) if count > 0 => {
+                let text = format!("input: {count} bytes, not recorded");
+                cast::marker(millis, &text, into);
+            }
+            Input::Counted(_) | Input::Off => {}
+        }
     }
 
     fn leaves_out(&mut self, bytes: &[u8]) -> bool {
@@ -146,7 +186,7 @@ impl Events {
         let left_out = self.left_out.get_or_insert_with(|| {
             Box::new(LeftOut {
                 bytes: 0,
-                digest: Context::new(&SHA256),
+                digest: blake3::Hasher::new(),
                 said_at: millis,
             })
         });
@@ -167,8 +207,8 @@ impl Events {
 
 impl LeftOut {
     fn sentence(&self, what: &str) -> String {
-        let hash = HEXLOWER.encode(self.digest.clone().finish().as_ref());
-        format!("{what}: {} bytes, SHA-256 {hash}", self.bytes)
+        let hash = self.digest.finalize().to_hex();
+        format!("{what}: {} bytes, BLAKE3 {hash}", self.bytes)
     }
 }
 
@@ -201,7 +241,7 @@ mod tests {
     }
 
     fn hash(bytes: &[u8]) -> String {
-        HEXLOWER.encode(aws_lc_rs::digest::digest(&SHA256, bytes).as_ref())
+        blake3::hash(bytes).to_hex().to_string()
     }
 
     #[test]
@@ -236,7 +276,7 @@ mod tests {
             events[2],
             (
                 "m".to_owned(),
-                format!("left out: {} bytes, SHA-256 {}", both.len(), hash(&both))
+                format!("left out: {} bytes, BLAKE3 {}", both.len(), hash(&both))
             )
         );
         assert_eq!(events[3], ("o".to_owned(), "after".to_owned()));

@@ -8,10 +8,12 @@
 //! - `Track::output` returns when the bytes are queued for the file; whoever forwards only
 //!   then forwards nothing that was not accepted. The queue of a track is bounded
 //!   (`QUEUE_LIMIT`), so a slow disk slows the session and costs no memory.
-//! - A crash of the gateway loses what was accepted in the last `FLUSH_EVERY` (100 ms, longer
+//! - What is on the disk is sealed under the recording's own key, in frames that open only at
+//!   their own place (`frame.rs`), and its hash is in the audit chain.
+//! - A crash of the gateway loses what was accepted in the last `FLUSH_EVERY` (1 s, longer
 //!   if the disk is slower than the session) and at most `QUEUE_LIMIT` a track; a crash of the
 //!   machine what was written in the last `SYNC_EVERY` (5 s) on top. What is there is
-//!   readable, up to a last line that may be torn.
+//!   readable up to its last whole frame.
 //! - A recording that fails pulls the session's switch where it is required, and is given up
 //!   with a word in the log and in `Finished` where it is not.
 //! - New recordings are refused below the reserve, running ones end below half of it, and what
@@ -19,26 +21,40 @@
 //!   and the rest of the gateway still has room to work. A disk that fails loses what was
 //!   queued.
 
+mod archive;
 mod cast;
 mod content;
+mod frame;
 mod place;
+mod plain;
 mod reader;
 mod recorder;
+mod reel;
+mod search;
 mod tape;
 #[cfg(test)]
 mod tests;
+mod typed;
+mod unsealing;
 mod writers;
 
 pub use self::{
+    archive::{Archive, ArchiveError, Opened},
     cast::{Belongs, Env, Header},
     content::{Content, Terminal},
+    frame::{LONGEST_TEXT, Press, Sealing, is_sealed},
     place::Recordings,
     reader::{Cast, CastError, Event, Kind},
     recorder::{Recorder, Subject, Track},
+    search::{Found, NothingToFind, Search},
     tape::{Finished, QUEUE_LIMIT},
+    unsealing::{Ending, FrameError, Unsealing},
     writers::{FLUSH_EVERY, SYNC_EVERY},
 };
-use crate::model::{session::KillReason, time::Span};
+use crate::{
+    model::{session::KillReason, time::Span},
+    vault::VaultError,
+};
 
 #[derive(Debug, thiserror::Error)]
 pub enum RecordingError {
@@ -51,6 +67,11 @@ pub enum RecordingError {
         doing: &'static str,
         source: std::io::Error,
     },
+    #[error("this recording has got no key")]
+    Key(#[from] VaultError),
+    /// Why the store did not take the recording and its key.
+    #[error("this recording was not written down: {0}")]
+    NotKept(String),
     #[error("the recording volume gave no answer for {0}")]
     TooSlow(Span),
     /// It failed before; the reason was logged then.

@@ -22,6 +22,7 @@ use crate::{
     clock::Clock,
     config::RecordingConfig,
     model::{ids::RecordingId, time::Timestamp},
+    vault::RecordingKeys,
 };
 
 /// The recordings of this gateway: one folder and a few threads that write to it.
@@ -31,12 +32,13 @@ pub struct Recordings {
     pub(super) place: Arc<Place>,
     pub(super) writers: Arc<Writers>,
     pub(super) clock: Clock,
+    pub(super) keys: RecordingKeys,
 }
 
 impl Recordings {
     /// Takes the configured folder in use. If it is not usable the gateway still starts, so that admins get
     /// in; attaching fails then, and `check` says why.
-    pub fn open(config: &RecordingConfig, clock: Clock) -> Self {
+    pub fn open(config: &RecordingConfig, keys: RecordingKeys, clock: Clock) -> Self {
         let folder = &config.dir;
         let place = Arc::new(Place {
             folder: folder.clone(),
@@ -53,6 +55,7 @@ impl Recordings {
             writers: Writers::start(Arc::clone(&place)),
             place,
             clock,
+            keys,
         }
     }
 
@@ -67,9 +70,9 @@ impl Recordings {
         self.place.reserve.store(bytes, Ordering::Relaxed);
     }
 
-    /// The file of a recording, by the name its row has.
-    pub fn path(&self, file: &str) -> PathBuf {
-        self.place.folder.join(file)
+    /// How much room the volume has, in bytes; none where it does not say.
+    pub fn free(&self) -> Option<u64> {
+        self.place.free().ok()
     }
 
     /// Waits until every track is written and closed.
@@ -96,13 +99,17 @@ impl Place {
         self.at_least(self.reserve.load(Ordering::Relaxed) / 2)
     }
 
-    fn at_least(&self, needed: u64) -> Result<(), RecordingError> {
+    fn free(&self) -> Result<u64, RecordingError> {
         let volume = statvfs(&self.folder)
             .map_err(|errno| doing("asking for free space")(io::Error::from(errno)))?;
         // As a user without privileges may fill it: what is kept for root is not ours.
-        let free = volume
+        Ok(volume
             .blocks_available()
-            .saturating_mul(volume.fragment_size());
+            .saturating_mul(volume.fragment_size()))
+    }
+
+    fn at_least(&self, needed: u64) -> Result<(), RecordingError> {
+        let free = self.free()?;
         if free < needed {
             return Err(RecordingError::Full {
                 free_mb: free / MIB,
@@ -110,6 +117,11 @@ impl Place {
             });
         }
         Ok(())
+    }
+
+    /// The file of a recording, by the name its row has.
+    pub fn path(&self, file: impl AsRef<Path>) -> PathBuf {
+        self.folder.join(file)
     }
 
     /// Makes the file of a recording and says its name below the folder: `2030/01/31/ID.cast`.

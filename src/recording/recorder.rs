@@ -4,8 +4,6 @@
 //! Never forwards a byte itself, and never keeps one that was not accepted.
 
 use std::{
-    fs::File,
-    io::Write as _,
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -18,7 +16,7 @@ use super::{
     RecordingError, Recordings,
     cast::{self, Belongs, Env, Header},
     content::{Content, Events, Stream},
-    place::doing,
+    reel::Reel,
     tape::{Finished, Tape},
     writers::Desk,
 };
@@ -26,10 +24,10 @@ use crate::{
     kill::KillSwitch,
     model::{
         ids::{CheckoutId, RecordingId, SessionId},
-        recording::{Recording, RecordingMode},
+        recording::{Recording, RecordingMode, RecordingTerms},
         time::{Span, Timestamp},
     },
-    vault::entropy,
+    vault::{RecordingKeys, WrappedKey, entropy},
 };
 
 /// How long a volume may take to make a file before the channel is refused.
@@ -51,7 +49,7 @@ pub struct Subject {
 /// Records the channels of one session, each in a file of its own.
 pub struct Recorder {
     recordings: Recordings,
-    mode: RecordingMode,
+    terms: RecordingTerms,
     subject: Subject,
     switch: KillSwitch,
     tapes: Mutex<Vec<Arc<Tape>>>,
@@ -60,34 +58,35 @@ pub struct Recorder {
 impl Recorder {
     pub fn new(
         recordings: &Recordings,
-        mode: RecordingMode,
+        terms: RecordingTerms,
         subject: Subject,
         switch: KillSwitch,
     ) -> Self {
         Self {
             recordings: recordings.clone(),
-            mode,
+            terms,
             subject,
             switch,
             tapes: Mutex::default(),
         }
     }
 
-    pub fn mode(&self) -> RecordingMode {
-        self.mode
-    }
-
-    /// Begins the recording of a channel. When this returns the file stands with its header;
-    /// nothing of the channel may go to the target before.
+    /// Begins the recording of a channel. When this returns the file stands with its header,
+    /// and `keep` has put its key where it is found again; nothing of the channel may go to
+    /// the target before.
     ///
     /// # Errors
     /// Only where the recording is required. Where it is not, the track records nothing and
     /// `Track::failure` says why.
-    pub async fn attach(&self, content: Content) -> Result<Track, RecordingError> {
-        if self.mode == RecordingMode::Off {
+    pub async fn attach(
+        &self,
+        content: Content,
+        keep: impl AsyncFnOnce(&Recording, &WrappedKey) -> Result<(), RecordingError>,
+    ) -> Result<Track, RecordingError> {
+        if self.terms.mode == RecordingMode::Off {
             return Ok(self.track(None, None));
         }
-        match self.make(content).await {
+        match self.make(content, keep).await {
             Ok(tape) => {
                 let mut tapes = self.tapes();
                 // A connection that is used for days may open thousands of channels.
@@ -95,7 +94,7 @@ impl Recorder {
                 tapes.push(Arc::clone(&tape));
                 Ok(self.track(Some(tape), None))
             }
-            Err(error) if self.mode == RecordingMode::BestEffort => {
+            Err(error) if self.terms.mode == RecordingMode::BestEffort => {
                 let session = &self.subject.session;
                 warn!(
                     %session,
@@ -123,31 +122,43 @@ impl Recorder {
         finished
     }
 
-    async fn make(&self, content: Content) -> Result<Arc<Tape>, RecordingError> {
+    async fn make(
+        &self,
+        content: Content,
+        keep: impl AsyncFnOnce(&Recording, &WrappedKey) -> Result<(), RecordingError>,
+    ) -> Result<Arc<Tape>, RecordingError> {
         let clock = &self.recordings.clock;
         let at = clock.now();
         let id = RecordingId::new(at, entropy());
         let header = self.header(&content, &id, at).line();
-        let (file, name) = self.file(id.clone(), at, header.clone()).await?;
+        let begun = self.file(id.clone(), at, header).await?;
         let recording = Recording {
             id,
             session: self.subject.session.clone(),
             checkout: self.subject.checkout.clone(),
             kind: content.kind().to_owned(),
-            file: name,
+            file: begun.name.clone(),
             started_at: at,
             finished_at: None,
             bytes: 0,
-            sha256: None,
+            root: None,
+            failure: None,
+            keep_until: self.terms.retention.map(|length| at + length),
+            deleted_at: None,
         };
-        let required = self.mode == RecordingMode::Required;
+        keep(&recording, &begun.key).await?;
+        let required = self.terms.mode == RecordingMode::Required;
+        let events = match self.terms.input {
+            true => Events::new(&content).with_input(&content),
+            false => Events::new(&content),
+        };
         let tape = Tape::new(
             recording,
             required.then(|| self.switch.clone()),
             clock.clone(),
             self.recordings.writers.desk(),
-            Events::new(&content),
-            (file, &header),
+            events,
+            begun.keep(),
         );
         tape.started();
         Ok(tape)
@@ -159,24 +170,24 @@ impl Recorder {
         id: RecordingId,
         at: Timestamp,
         header: Vec<u8>,
-    ) -> Result<(File, String), RecordingError> {
+    ) -> Result<Begun, RecordingError> {
         let (reply, answer) = oneshot::channel();
         let desk = self.recordings.writers.desk();
         let writer = desk.clone();
+        let keys = self.recordings.keys.clone();
         desk.run(move || {
             // If nobody waits any more (the session was cut, the volume took too long) the
             // answer is dropped, and with it the file.
-            drop(reply.send(begin(writer, &id, at, &header)));
+            drop(reply.send(begin(writer, &keys, &id, at, &header)));
         });
-        let made = tokio::select! {
+        tokio::select! {
             biased;
             reason = self.switch.killed() => Err(RecordingError::Killed(reason)),
             made = timeout(ATTACH_WITHIN, answer) => match made {
                 Ok(made) => made.expect("a writer answers each job"),
                 Err(_) => Err(RecordingError::TooSlow(Span::whole(ATTACH_WITHIN))),
             },
-        };
-        made.map(Begun::keep)
+        }
     }
 
     fn header(&self, content: &Content, id: &RecordingId, at: Timestamp) -> Header {
@@ -212,6 +223,7 @@ impl Recorder {
             tape,
             failure,
             switch: self.switch.clone(),
+            input: self.terms.input,
         }
     }
 
@@ -234,6 +246,8 @@ pub struct Track {
     tape: Option<Arc<Tape>>,
     failure: Option<String>,
     switch: KillSwitch,
+    /// Whether the policy asks for what is typed.
+    input: bool,
 }
 
 impl Track {
@@ -243,6 +257,7 @@ impl Track {
             tape: Some(tape),
             failure: None,
             switch,
+            input: false,
         }
     }
 
@@ -273,6 +288,21 @@ impl Track {
     /// Like `output`, for the error stream of a command.
     pub async fn error_output(&self, bytes: &[u8]) -> Result<(), RecordingError> {
         self.add(Stream::Error, bytes).await
+    }
+
+    /// Takes what the person sends, where the policy asks for it. Forward it afterwards: the
+    /// target's answer must not be there first.
+    ///
+    /// # Errors
+    /// As `output`.
+    pub async fn input(&self, bytes: &[u8]) -> Result<(), RecordingError> {
+        let Some(tape) = self.tape.as_ref().filter(|_| self.input) else {
+            return Ok(());
+        };
+        tape.accept(&self.switch, |events, millis, into| {
+            events.input(millis, bytes, into);
+        })
+        .await
     }
 
     pub async fn resize(&self, width: u32, height: u32) -> Result<(), RecordingError> {
@@ -332,19 +362,19 @@ fn size(told: Option<u32>, usual: u32) -> u32 {
 struct Begun {
     desk: Desk,
     name: String,
-    file: Option<File>,
+    key: WrappedKey,
+    reel: Option<Reel>,
 }
 
 impl Begun {
-    fn keep(mut self) -> (File, String) {
-        let file = self.file.take().expect("a file is kept once");
-        (file, mem::take(&mut self.name))
+    fn keep(mut self) -> Reel {
+        self.reel.take().expect("a file is kept once")
     }
 }
 
 impl Drop for Begun {
     fn drop(&mut self) {
-        if self.file.is_some() {
+        if self.reel.is_some() {
             self.desk.place().discard(&self.name);
         }
     }
@@ -352,21 +382,26 @@ impl Drop for Begun {
 
 fn begin(
     desk: Desk,
+    keys: &RecordingKeys,
     id: &RecordingId,
     at: Timestamp,
     header: &[u8],
 ) -> Result<Begun, RecordingError> {
     desk.place().check()?;
+    let (key, wrapped) = keys.make(id)?;
     let (name, file) = desk.place().create(id, at)?;
-    let mut begun = Begun {
-        desk,
-        name,
-        file: Some(file),
-    };
-    if let Some(file) = &mut begun.file {
-        file.write_all(header).map_err(doing("writing the file"))?;
+    match Reel::begin(file, id.clone(), key, header) {
+        Ok(reel) => Ok(Begun {
+            desk,
+            name,
+            key: wrapped,
+            reel: Some(reel),
+        }),
+        Err(error) => {
+            desk.place().discard(&name);
+            Err(error)
+        }
     }
-    Ok(begun)
 }
 
 /// Waits for the end, but not for a disk that hangs.

@@ -4,21 +4,18 @@
 //! thread in batches. Never lets two threads write at once, and never accepts after a failure.
 
 use std::{
-    fs::File,
-    io::{self, Write as _},
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use aws_lc_rs::digest::{Context, SHA256};
-use data_encoding::HEXLOWER;
 use tokio::sync::Notify;
 use tracing::{error, warn};
 
 use super::{
     RecordingError,
     content::{Events, Stream},
-    place::doing,
+    frame::Press,
+    reel::Reel,
     writers::Desk,
 };
 use crate::{
@@ -27,7 +24,7 @@ use crate::{
     model::{recording::Recording, session::KillReason},
 };
 
-/// So many bytes of a track, as they will stand in the file, may wait for the disk. One piece
+/// So many bytes of a track, as asciicast text, may wait for the disk. One piece
 /// of output may reach beyond it.
 pub const QUEUE_LIMIT: usize = 256 * 1024;
 /// A thread is called at once when so much waits.
@@ -36,7 +33,7 @@ const WRITE_AT: usize = 64 * 1024;
 /// What became of a recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finished {
-    /// Without `finished_at` and `sha256` if it failed.
+    /// Without `finished_at` and `root` if the disk gave no answer.
     pub recording: Recording,
     /// Why it is not whole.
     pub failure: Option<String>,
@@ -78,25 +75,16 @@ enum Called {
     Now,
 }
 
-/// The file and what is known of its content.
-struct Reel {
-    file: File,
-    digest: Context,
-    bytes: u64,
-}
-
 impl Tape {
-    /// A tape for a file in which `header` stands already.
+    /// A tape for a file in which the header stands already.
     pub fn new(
         recording: Recording,
         required_by: Option<KillSwitch>,
         clock: Clock,
         desk: Desk,
         events: Events,
-        (file, header): (File, &[u8]),
+        reel: Reel,
     ) -> Arc<Self> {
-        let mut digest = Context::new(&SHA256);
-        digest.update(header);
         desk.opened();
         Arc::new(Self {
             recording,
@@ -107,11 +95,7 @@ impl Tape {
                 events,
                 queued: Vec::new(),
                 in_flight: 0,
-                reel: Some(Reel {
-                    file,
-                    digest,
-                    bytes: header.len() as u64,
-                }),
+                reel: Some(reel),
                 called: Called::No,
                 unsynced: true,
                 sync_due: false,
@@ -266,7 +250,7 @@ impl Tape {
     }
 
     /// Writes what is queued; on a writer's thread.
-    pub fn write(self: &Arc<Self>) {
+    pub fn write(self: &Arc<Self>, press: &mut Press) {
         let (batch, sync, mut reel) = {
             let mut state = self.state();
             state.called = Called::No;
@@ -277,14 +261,14 @@ impl Tape {
             state.in_flight = batch.len();
             (batch, mem::take(&mut state.sync_due), reel)
         };
-        let mut written = self.write_batch(&mut reel, &batch);
+        let mut written = self.write_batch(&mut reel, &batch, press);
         if sync && written.is_ok() {
-            written = confirmed(reel.file.sync_data()).map_err(doing("syncing the file"));
+            written = reel.sync();
         }
         let mut state = self.state();
         state.in_flight = 0;
         if let Err(error) = written {
-            return self.fail(state, reel, &error);
+            return self.fail(state, reel, press, &error);
         }
         if sync {
             state.unsynced = false;
@@ -292,13 +276,13 @@ impl Tape {
             state.unsynced = true;
             self.desk.sync_later(self);
         }
-        self.put_back(state, reel);
+        self.put_back(state, reel, press);
     }
 
     /// Has the disk confirm what was written; on a writer's thread.
-    pub fn sync(self: &Arc<Self>) {
+    pub fn sync(self: &Arc<Self>, press: &mut Press) {
         self.state().sync_due = true;
-        self.write();
+        self.write(press);
     }
 
     /// Schedules the first sync: the header is written when a tape is made.
@@ -306,20 +290,25 @@ impl Tape {
         self.desk.sync_later(self);
     }
 
-    fn write_batch(&self, reel: &mut Reel, batch: &[u8]) -> Result<(), RecordingError> {
+    fn write_batch(
+        &self,
+        reel: &mut Reel,
+        batch: &[u8],
+        press: &mut Press,
+    ) -> Result<(), RecordingError> {
         if batch.is_empty() {
             return Ok(());
         }
         // What was accepted is still written when the reserve is touched: half of it is left.
         let room = self.desk.place().check_running();
-        reel.append(batch)?;
+        reel.append(batch, press)?;
         room
     }
 
-    fn put_back(self: &Arc<Self>, mut state: MutexGuard<'_, State>, reel: Reel) {
+    fn put_back(self: &Arc<Self>, mut state: MutexGuard<'_, State>, reel: Reel, press: &mut Press) {
         if state.closing && state.queued.is_empty() {
             drop(state);
-            return self.finish(reel);
+            return self.finish(reel, press);
         }
         state.reel = Some(reel);
         self.call(&mut state);
@@ -327,21 +316,12 @@ impl Tape {
         self.changed.notify_waiters();
     }
 
-    fn finish(self: &Arc<Self>, reel: Reel) {
-        let synced = confirmed(reel.file.sync_all()).map_err(doing("syncing the file"));
+    fn finish(self: &Arc<Self>, mut reel: Reel, press: &mut Press) {
+        let ended = reel.end();
         let state = self.state();
-        match synced {
-            Err(error) => self.fail(state, reel, &error),
-            Ok(()) => {
-                let hash = HEXLOWER.encode(reel.digest.finish().as_ref());
-                let recording = Recording {
-                    finished_at: Some(self.clock.now()),
-                    bytes: reel.bytes,
-                    sha256: Some(hash),
-                    ..self.recording.clone()
-                };
-                self.over(state, recording, None);
-            }
+        match ended {
+            Err(error) => self.fail(state, reel, press, &error),
+            Ok(()) => self.over(state, &reel, None),
         }
     }
 
@@ -350,6 +330,7 @@ impl Tape {
         self: &Arc<Self>,
         mut state: MutexGuard<'_, State>,
         mut reel: Reel,
+        press: &mut Press,
         error: &RecordingError,
     ) {
         let failure = with_cause(error);
@@ -371,23 +352,28 @@ impl Tape {
         self.changed.notify_waiters();
         // Only a file that is whole so far takes more: behind a torn line it would be damage.
         if matches!(error, RecordingError::Full { .. })
-            && let Err(error) = reel.append(&rest)
+            && let Err(error) = reel.append(&rest, press)
         {
             warn!(%session, recording = %recorded, error = with_cause(&error), "Recording's end not written");
         }
-        let recording = Recording {
-            bytes: reel.bytes,
-            ..self.recording.clone()
-        };
-        self.over(self.state(), recording, Some(failure));
+        self.over(self.state(), &reel, Some(failure));
     }
 
     fn over(
         self: &Arc<Self>,
         mut state: MutexGuard<'_, State>,
-        recording: Recording,
+        reel: &Reel,
         failure: Option<String>,
     ) {
+        // Also of one that failed: what is there must not be changed afterwards.
+        let (bytes, root) = reel.written();
+        let recording = Recording {
+            finished_at: Some(self.clock.now()),
+            bytes,
+            root: Some(root),
+            failure: failure.clone(),
+            ..self.recording.clone()
+        };
         state.end = Some(Finished { recording, failure });
         drop(state);
         self.desk.closed();
@@ -397,25 +383,6 @@ impl Tape {
     fn state(&self) -> MutexGuard<'_, State> {
         // A panic while an event is appended leaves a torn line at worst, which readers take.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Reel {
-    fn append(&mut self, bytes: &[u8]) -> Result<(), RecordingError> {
-        self.file
-            .write_all(bytes)
-            .map_err(doing("writing the file"))?;
-        self.digest.update(bytes);
-        self.bytes += bytes.len() as u64;
-        Ok(())
-    }
-}
-
-/// A pipe or device has no disk that could confirm anything.
-fn confirmed(synced: io::Result<()>) -> io::Result<()> {
-    match synced {
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
-        synced => synced,
     }
 }
 

@@ -12,11 +12,12 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{place::Place, tape::Tape};
+use super::{frame::Press, place::Place, tape::Tape};
 use crate::clock::Stopwatch;
 
-/// How long accepted output may wait for company before it is written.
-pub const FLUSH_EVERY: Duration = Duration::from_millis(100);
+/// How long accepted output may wait for company before it is written: what a crash of the
+/// gateway loses, and how far who watches a live session is behind.
+pub const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// How long written output may wait for the disk's own word that it is there.
 pub const SYNC_EVERY: Duration = Duration::from_secs(5);
 
@@ -203,10 +204,11 @@ impl Queue {
 }
 
 fn work(shared: &Arc<Shared>) {
+    let mut press = Press::new();
     while let Some(job) = shared.next() {
         match job {
-            Job::Write(tape) => tape.write(),
-            Job::Sync(tape) => tape.sync(),
+            Job::Write(tape) => tape.write(&mut press),
+            Job::Sync(tape) => tape.sync(&mut press),
             Job::Run(job) => job(),
         }
     }

@@ -26,7 +26,7 @@ use crate::{
         target::Protocol,
     },
     recording::{Finished, Recorder},
-    store::{self, Store, StoreError, Tx, file::ChannelEnd},
+    store::{self, Store, StoreError, Tx, file::ChannelEnd, recording::End},
     telemetry::Metrics,
 };
 
@@ -37,8 +37,6 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// Something on its way into the store. Those of one session stay in order.
 pub enum Entry {
-    /// A recording that has begun.
-    Recording(Recording),
     /// A recording that has ended, well or not.
     Finished(Box<(Finished, AuditEvent)>),
     /// How much has gone through a session that is still open.
@@ -110,8 +108,12 @@ impl Clerk {
             }
             self.write_all(&mut entries).await;
             for entry in entries {
-                if let Entry::Closed(closed) = entry {
-                    self.follow(*closed).await;
+                match entry {
+                    Entry::Closed(closed) => self.follow(*closed).await,
+                    Entry::Finished(ended) => {
+                        self.metrics.recording_ended(ended.0.failure.is_none());
+                    }
+                    _ => {}
                 }
             }
         }
@@ -144,7 +146,6 @@ impl Clerk {
         let mut tx = self.store.begin().await?;
         for entry in entries {
             match entry {
-                Entry::Recording(recording) => store::recording::insert(&mut tx, recording).await?,
                 Entry::Finished(ended) => {
                     let (finished, event) = &**ended;
                     if write_finished(&mut tx, &finished.recording).await? {
@@ -269,7 +270,7 @@ pub(super) fn told(like: &AuditEvent, finished: &Finished) -> AuditEvent {
         detail: json!({
             "recording": recording.id,
             "bytes": recording.bytes,
-            "sha256": recording.sha256,
+            "root": recording.root,
             "failure": failure,
         }),
         ..like.clone()
@@ -278,11 +279,17 @@ pub(super) fn told(like: &AuditEvent, finished: &Finished) -> AuditEvent {
 
 /// Whether this is news.
 async fn write_finished(tx: &mut Tx, recording: &Recording) -> Result<bool, StoreError> {
-    // One that failed has no end and no hash: its row says so by staying open.
-    let (Some(at), Some(sha256)) = (recording.finished_at, &recording.sha256) else {
+    // One whose disk gave no answer has no end yet; the next start looks at it again.
+    let (Some(at), Some(root)) = (recording.finished_at, &recording.root) else {
         return Ok(true);
     };
-    match store::recording::finish(tx, &recording.id, recording.bytes, sha256, at).await {
+    let end = End {
+        at,
+        bytes: recording.bytes,
+        root,
+        failure: recording.failure.as_deref(),
+    };
+    match store::recording::finish(tx, &recording.id, &end).await {
         Ok(()) => Ok(true),
         // Written by a try that got no answer.
         Err(StoreError::Conflict) => Ok(false),
@@ -323,7 +330,6 @@ async fn write_end(
 impl Entry {
     fn kind(&self) -> &'static str {
         match self {
-            Self::Recording(_) => "recording",
             Self::Finished(_) => "end of a recording",
             Self::Counted { .. } => "traffic",
             Self::Noted(_) => "note",

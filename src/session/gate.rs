@@ -21,7 +21,7 @@ use crate::{
         ids::{CheckoutId, NodeId, SessionId},
         permit::{Permit, Purpose, authorize, choose},
         principal::Principal,
-        recording::RecordingMode,
+        recording::{Recording, RecordingMode},
         refusal::Refusal,
         session::{Outcome, SessionRow},
         target::{Account, Target},
@@ -30,9 +30,9 @@ use crate::{
         ways_in::WaysIn,
     },
     recording::{Recorder, Recordings, Subject},
-    store::{self, Store, StoreError, session::Opening},
+    store::{self, Store, StoreError, recording::KeyRow, session::Opening},
     telemetry::Metrics,
-    vault::{Vault, entropy},
+    vault::{Vault, WrappedKey, entropy},
 };
 
 /// Everything the gate stands on.
@@ -177,7 +177,7 @@ impl Gate {
             0,
             self.now(),
         )?;
-        if permit.recording() == RecordingMode::Required && parts.recordings.check().is_err() {
+        if permit.recording().mode == RecordingMode::Required && parts.recordings.check().is_err() {
             return Err(Refusal::NoRecording);
         }
 
@@ -327,6 +327,22 @@ impl Gate {
             self.enter(Entry::Doubtful(Box::new((id.clone(), event))));
             lost(error)
         })
+    }
+
+    /// The row of a recording that begins, with its key: without it nobody could read what is
+    /// recorded from here on.
+    pub(super) async fn keep_recording(
+        &self,
+        recording: &Recording,
+        key: &WrappedKey,
+    ) -> Result<(), StoreError> {
+        let key = KeyRow {
+            wrapped_key: key.bytes.clone(),
+            kek_id: key.kek_id.clone(),
+        };
+        let mut tx = self.0.parts.store.begin().await?;
+        store::recording::insert(&mut tx, recording, &key).await?;
+        tx.commit().await
     }
 
     pub(super) async fn recheck(&self, session: &Session) -> Result<(), Refusal> {

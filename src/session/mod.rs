@@ -45,13 +45,15 @@ use crate::{
         name::AccountName,
         permit::Permit,
         principal::Principal,
+        recording::Recording,
         refusal::Refusal,
         session::Outcome,
         target::{Account, Protocol, Target},
         time::Timestamp,
     },
-    recording::{Content, Recorder, Track},
+    recording::{Content, Recorder, RecordingError, Track},
     telemetry::OpenSession,
+    vault::WrappedKey,
 };
 
 /// What somebody at the door wants.
@@ -158,15 +160,14 @@ impl Session {
             .recorder
             .as_ref()
             .expect("a session that is used is not dropped");
-        let attached = recorder.attach(content).await;
-        let track = attached.map_err(|error| {
+        let keep = async |recording: &Recording, key: &WrappedKey| {
+            let kept = self.gate.keep_recording(recording, key).await;
+            kept.map_err(|error| RecordingError::NotKept(error.to_string()))
+        };
+        recorder.attach(content, keep).await.map_err(|error| {
             warn!(session = %self.id, %error, "Recording not begun");
             Refusal::NoRecording
-        })?;
-        if let Some(recording) = track.recording() {
-            self.gate.enter(Entry::Recording(recording.clone()));
-        }
-        Ok(track)
+        })
     }
 
     /// Ends the recording of one channel; `last_word` stands at its end: `exit status 0`.

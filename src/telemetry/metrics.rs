@@ -35,6 +35,8 @@ struct Inner {
     checkouts: Family<OfState, Counter>,
     refusals: Family<OfCode, Counter>,
     auth_failures: Family<OfMethod, Counter>,
+    recordings: Family<OfEnd, Counter>,
+    recording_room: Gauge,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -56,6 +58,11 @@ struct OfState {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfCode {
     code: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfEnd {
+    end: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -99,6 +106,19 @@ impl Default for Metrics {
             "Sign-ins that failed, by method",
             auth_failures.clone(),
         );
+        let recordings = Family::default();
+        registry.register(
+            "recordings",
+            "Recordings that ended, whole or cut short",
+            recordings.clone(),
+        );
+        let recording_room = Gauge::default();
+        registry.register_with_unit(
+            "recording_volume_free",
+            "Room on the volume of the recordings; below the reserve no new one begins",
+            Unit::Bytes,
+            recording_room.clone(),
+        );
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "What is running", version);
         Self(Arc::new(Inner {
@@ -109,6 +129,8 @@ impl Default for Metrics {
             checkouts,
             refusals,
             auth_failures,
+            recordings,
+            recording_room,
         }))
     }
 }
@@ -140,6 +162,17 @@ impl Metrics {
     /// A check-out came into this state, or ended for this reason.
     pub fn checkout(&self, state: &'static str) {
         self.0.checkouts.get_or_create(&OfState { state }).inc();
+    }
+
+    pub fn recording_ended(&self, whole: bool) {
+        let end = if whole { "whole" } else { "cut-short" };
+        self.0.recordings.get_or_create(&OfEnd { end }).inc();
+    }
+
+    /// How many bytes the volume of the recordings has left; unknown is told as none.
+    pub fn recording_room(&self, free: Option<u64>) {
+        let free = i64::try_from(free.unwrap_or(0)).unwrap_or(i64::MAX);
+        self.0.recording_room.set(free);
     }
 
     pub fn refused(&self, code: &'static str) {

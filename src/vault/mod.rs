@@ -7,6 +7,7 @@ mod authority;
 mod envelope;
 pub mod keyfile;
 mod keyring;
+mod recording_key;
 mod secret;
 mod signing;
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub use self::{
     envelope::SealedSecret,
     keyfile::KeyFileError,
     keyring::KeyringError,
+    recording_key::{RecordingKey, RecordingKeys, WrappedKey},
     secret::{NotASecretField, Secret, SecretField},
     signing::{SigningKey, SigningKeyError, is_signed_by},
 };
@@ -73,7 +75,7 @@ pub enum VaultError {
          restore that one or add its key"
     )]
     UnknownKey { kek_id: String },
-    #[error("a sealed secret was changed, or belongs to another account or field")]
+    #[error("something sealed was changed, or belongs to another place than where it was found")]
     NotAuthentic,
     #[error("a certificate cannot be made")]
     Certificate(#[source] russh::keys::ssh_key::Error),
@@ -137,6 +139,11 @@ impl Vault {
     /// The half that may be given to who must never read a secret.
     pub fn seal_only(&self) -> Sealer {
         Sealer(self.clone())
+    }
+
+    /// The half that knows the keys of recordings and no secret.
+    pub fn recording_keys(&self) -> RecordingKeys {
+        RecordingKeys::of(self)
     }
 
     /// Whether secrets sealed under this key can be read.

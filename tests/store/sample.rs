@@ -19,7 +19,7 @@ use doorward::{
         time::{Span, Timestamp},
         user::{Group, SshKey, Token, User},
     },
-    store::{self, Store, checkout::Insertion, secret::SealedRow},
+    store::{self, Store, checkout::Insertion, recording::KeyRow, secret::SealedRow},
 };
 
 /// 2030-01-07T08:00:00Z, a Monday.
@@ -285,7 +285,18 @@ pub fn recording(session: &SessionRow) -> Recording {
         started_at: NOW,
         finished_at: None,
         bytes: 0,
-        sha256: None,
+        root: None,
+        failure: None,
+        keep_until: Some(after(60)),
+        deleted_at: None,
+    }
+}
+
+/// A key of a recording, as the vault would wrap it.
+pub fn recording_key(kek_id: &str) -> KeyRow {
+    KeyRow {
+        wrapped_key: entropy().to_vec(),
+        kek_id: kek_id.to_owned(),
     }
 }
 

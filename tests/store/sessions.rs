@@ -6,7 +6,6 @@ use doorward::{
     store::{
         Order, Page, StoreError, checkout,
         node::{self, Node},
-        recording,
         session::{self, Opening},
     },
 };
@@ -372,69 +371,4 @@ pub async fn sessions_are_listed_with_the_names_people_know(db: Database) {
         .await,
         2
     );
-}
-
-pub async fn recordings_are_entered_finished_and_listed(db: Database) {
-    let store = &db.store;
-    let place = sample::place("db1", sample::open());
-    let active = sample::active(store, &sample::requester("alice"), &place).await;
-    let one = sample::session(&active, &sample::node_id());
-    let mut entered = sample::recording(&one);
-    let mut tx = store.begin().await.unwrap();
-    let early = recording::insert(&mut tx, &entered).await;
-    assert!(
-        matches!(early, Err(StoreError::NotFound("session"))),
-        "{early:?}"
-    );
-    drop(tx);
-    let mut tx = store.begin().await.unwrap();
-    assert_eq!(
-        session::open(&mut tx, &one, None).await.unwrap(),
-        Opening::Opened
-    );
-    recording::insert(&mut tx, &entered).await.unwrap();
-    tx.commit().await.unwrap();
-    assert_eq!(recording::by_id(store, &entered.id).await.unwrap(), entered);
-
-    let mut tx = store.begin().await.unwrap();
-    recording::finish(&mut tx, &entered.id, 42, "abcd", after(5))
-        .await
-        .unwrap();
-    tx.commit().await.unwrap();
-    let mut tx = store.begin().await.unwrap();
-    let again = recording::finish(&mut tx, &entered.id, 1, "ffff", after(6)).await;
-    assert!(matches!(again, Err(StoreError::Conflict)), "{again:?}");
-    drop(tx);
-    entered.finished_at = Some(after(5));
-    entered.bytes = 42;
-    entered.sha256 = Some("abcd".to_owned());
-
-    for sort in recording::Sort::ALL {
-        let order = Order::ascending(*sort);
-        for filter in [
-            recording::Filter::default(),
-            recording::Filter {
-                session: Some(one.id.clone()),
-                ..Default::default()
-            },
-            recording::Filter {
-                checkout: Some(active.id.clone()),
-                ..Default::default()
-            },
-        ] {
-            let part = recording::list(store, &filter, order, &Page::default())
-                .await
-                .unwrap();
-            assert_eq!(part.items, [entered.clone()]);
-        }
-    }
-    let other = recording::Filter {
-        session: Some(sample::session_id()),
-        ..Default::default()
-    };
-    let order = Order::ascending(recording::Sort::Bytes);
-    let none = recording::list(store, &other, order, &Page::default())
-        .await
-        .unwrap();
-    assert_eq!(none.items, []);
 }

@@ -34,7 +34,7 @@ use crate::{
         time::Span,
         user::User,
     },
-    recording::Recordings,
+    recording::{Archive, Recordings},
     session::{Gate, GateParts, reveal::Revealer},
     store::{self, Store},
     vault::{Vault, entropy},
@@ -79,6 +79,8 @@ impl House {
             dir: folder.path().to_owned(),
             ..RecordingConfig::default()
         };
+        let recordings = Recordings::open(&recordings, vault.recording_keys(), clock.clone());
+        let archive = Archive::new(&recordings);
         let (clerk, _) = mpsc::unbounded_channel();
         let local = ([127, 0, 0, 1], 8443).into();
         let ways_in = Config::default().ways_in(local, local);
@@ -90,7 +92,7 @@ impl House {
                 identity: identity.clone(),
                 lifecycle: lifecycle.clone(),
                 switchboard,
-                recordings: Recordings::open(&recordings, clock.clone()),
+                recordings,
                 node: NodeId::new(clock.now(), entropy()),
                 metrics: Default::default(),
                 ways_in: ways_in.clone(),
@@ -108,7 +110,7 @@ impl House {
             sealer: vault.seal_only(),
             limits,
             ways_in,
-            recordings: folder.path().to_owned(),
+            archive,
             audit_key: "00".repeat(32).parse().unwrap(),
             ssh: Default::default(),
             scanner: Scanner::new(|_| async { Err::<Vec<_>, _>("nobody looks here") }),

@@ -154,8 +154,11 @@ const EXPECTED: &[(&str, &str, &str, &str)] = &[
     ("GET", "/sessions/{id}/files", "signed-in", ""),
     ("POST", "/sessions/{id}/kill", "party", "{}"),
     ("GET", "/recordings", "signed-in", ""),
+    ("GET", "/recordings/search", "signed-in", ""),
     ("GET", "/recordings/{id}", "signed-in", ""),
     ("GET", "/recordings/{id}/content", "signed-in", ""),
+    ("GET", "/recordings/{id}/export", "signed-in", ""),
+    ("GET", "/recordings/{id}/verify", "signed-in", ""),
     ("GET", "/audit", "auditor", ""),
     ("GET", "/audit/verify", "auditor", ""),
     ("GET", "/audit/export", "auditor", ""),
@@ -460,7 +463,10 @@ impl House {
             started_at: now,
             finished_at: None,
             bytes: 0,
-            sha256: None,
+            root: None,
+            failure: None,
+            keep_until: None,
+            deleted_at: None,
         };
         let mut tx = self.store.begin().await.unwrap();
         store::checkout::update(&mut tx, &found, version)
@@ -470,7 +476,13 @@ impl House {
         let mut tx = self.store.begin().await.unwrap();
         let opened = store::session::open(&mut tx, &session, None).await.unwrap();
         assert_eq!(opened, store::session::Opening::Opened);
-        store::recording::insert(&mut tx, &recording).await.unwrap();
+        let key = store::recording::KeyRow {
+            wrapped_key: vec![1],
+            kek_id: "other".to_owned(),
+        };
+        store::recording::insert(&mut tx, &recording, &key)
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
         (session.id.to_string(), recording.id.to_string())
     }

@@ -159,6 +159,7 @@ impl Relay<'_> {
 
     async fn input(&self, mut bytes: Bytes) -> Result<(), UpEnd> {
         let Some(files) = self.run.files.get() else {
+            self.typed(&bytes).await;
             return Ok(self.target.write.data_bytes(bytes).await?);
         };
         while !bytes.is_empty() {
@@ -172,6 +173,17 @@ impl Relay<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Records what the person sends, where the policy asks for it.
+    async fn typed(&self, bytes: &[u8]) {
+        if let Some(track) = self.run.track.get()
+            && let Err(error) = track.input(bytes).await
+        {
+            // INVARIANT: as for output; nothing goes on unrecorded while the kill arrives.
+            debug!(session = %self.session.id(), %error, "Input not recorded");
+            std::future::pending().await
+        }
     }
 
     /// Gathers what is set before the start, then starts it: admitted, recorded, passed on.

@@ -31,7 +31,7 @@ use super::{
 use crate::{
     clock::Stopwatch,
     model::{ids::RecordingId, time::Span},
-    recording::{Cast, CastError, Kind},
+    recording::{Cast, CastError, Kind, is_sealed},
 };
 
 /// How long an interrupted replay may take to put the terminal back.
@@ -48,8 +48,11 @@ pub struct Play {
     /// Shorten pauses to this
     #[arg(long, short, value_name = "LENGTH")]
     idle_limit: Option<Span>,
+    /// Begin here: `1m30s`
+    #[arg(long, value_name = "TIME")]
+    from: Option<Span>,
     /// Show everything at once
-    #[arg(long, conflicts_with_all = ["speed", "idle_limit"])]
+    #[arg(long, conflicts_with_all = ["speed", "idle_limit", "from"])]
     at_once: bool,
 }
 
@@ -67,7 +70,13 @@ impl Play {
     fn pace(&self) -> Option<Pace> {
         // A pipe or file has no eyes to wait for.
         let waits = !self.at_once && io::stdout().is_terminal();
-        waits.then(|| Pace::new(self.speed, self.idle_limit.map(Span::duration)))
+        waits.then(|| {
+            Pace::new(
+                self.speed,
+                self.idle_limit.map(Span::duration),
+                self.from.unwrap_or_default().duration(),
+            )
+        })
     }
 }
 
@@ -153,6 +162,12 @@ fn play(
     interrupted: &mpsc::Receiver<()>,
     screen: &Screen,
 ) -> Done {
+    let mut reader = reader;
+    if reader.fill_buf().is_ok_and(is_sealed) {
+        let sentence = "this is a sealed recording, which only its gateway can open";
+        return Err(Failure::new(Exit::Broken, sentence)
+            .next("`doorward play ID` plays it, `doorward recordings export ID` takes it away"));
+    }
     let mut cast = Cast::read(reader).map_err(not_read)?;
     if let Some(title) = &cast.header.title {
         screen.note(format!("Playing {}", one_line(title)));

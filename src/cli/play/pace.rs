@@ -14,11 +14,12 @@ pub struct Pace {
 }
 
 impl Pace {
-    pub fn new(speed: f64, longest_pause: Option<Duration>) -> Self {
+    /// What comes before `from` is due at once: it draws what is on the screen by then.
+    pub fn new(speed: f64, longest_pause: Option<Duration>, from: Duration) -> Self {
         Self {
             speed,
             longest_pause: longest_pause.map_or(f64::INFINITY, |pause| pause.as_secs_f64()),
-            recorded: 0.0,
+            recorded: from.as_secs_f64(),
             shown: 0.0,
         }
     }
@@ -37,7 +38,11 @@ mod tests {
     use super::*;
 
     fn due(speed: f64, longest_pause: Option<u64>, times: &[f64]) -> Vec<u128> {
-        let mut pace = Pace::new(speed, longest_pause.map(Duration::from_millis));
+        let mut pace = Pace::new(
+            speed,
+            longest_pause.map(Duration::from_millis),
+            Duration::ZERO,
+        );
         let due = times.iter().map(|at| pace.due(*at).as_millis());
         due.collect()
     }
@@ -52,6 +57,15 @@ mod tests {
         assert_eq!(due(2.0, None, &[1.0, 3.0]), [500, 1_500]);
         assert_eq!(due(1.0, Some(500), &[0.25, 60.0, 60.25]), [250, 750, 1_000]);
         assert_eq!(due(0.5, Some(500), &[0.0, 60.0]), [0, 1_000]);
+    }
+
+    #[test]
+    fn what_comes_before_the_place_to_begin_at_is_shown_at_once() {
+        let mut pace = Pace::new(2.0, None, Duration::from_secs(60));
+        let due: Vec<_> = [1.0, 59.0, 61.0, 63.0]
+            .map(|at| pace.due(at).as_millis())
+            .into();
+        assert_eq!(due, [0, 0, 500, 1_500]);
     }
 
     #[test]
