@@ -2,8 +2,10 @@
 //!
 //! Pure: makes frames and knows their bounds. Never reads or writes a file.
 //!
-//!     "doorward recording 1 " ID "\n"
-//!     frame*     kind: u8 · length: u32, big endian · ciphertext · tag (16 bytes)
+//! ```text
+//! "doorward recording 1 " ID "\n"
+//! frame*     kind: u8 · length: u32, big endian · ciphertext · tag (16 bytes)
+//! ```
 //!
 //! A frame holds zstd-compressed asciicast text and is sealed with AES-256-GCM by the
 //! recording's own key. Its nonce is its number, counted from 0. The associated data are the

@@ -151,9 +151,10 @@ async fn stays(mut command: Command) -> Child {
         .unwrap();
     let mut said = [0; 2];
     let stdout = child.stdout.as_mut().unwrap();
-    within("the command", stdout.read_exact(&mut said))
-        .await
-        .unwrap();
+    let read = within("the command", stdout.read_exact(&mut said)).await;
+    if read.is_err() {
+        panic!("{:?}", ended(child).await);
+    }
     assert_eq!(&said, b"in");
     child
 }
