@@ -27,6 +27,7 @@ mod relay;
 mod scan;
 mod server;
 mod sign_in;
+mod start;
 mod talk;
 mod target;
 mod ways;

@@ -21,13 +21,14 @@ use super::{
     inbox::{GRANT, Inbox, Item, Stream},
     notice::{Drawn, Notices},
     person::{NO_PERMISSION, PersonChannel, PersonGone, Told, UNAVAILABLE},
+    start,
     talk::{Ask, Display, Environment, Size, Start, Tell, Terminal, WantsReply, term},
     target::LegChannel,
     ways::Openings,
 };
 use crate::{
     model::{capability::Use, refusal::Refusal},
-    recording::{Content, Terminal as RecordedTerminal, Track},
+    recording::Track,
     session::Session,
 };
 
@@ -258,13 +259,13 @@ impl Relay<'_> {
         let plan = plan.filter(|plan| terminal.is_none() || !plan.is_any_command());
         match plan.as_ref().map(Plan::command) {
             None => {
-                self.session.permit().allows(needed(start)?)?;
+                self.session.permit().allows(start::needed(start)?)?;
             }
             Some(Some(command)) => *start = Start::Exec(command),
             Some(None) => {}
         }
         self.session.recheck().await?;
-        let track = self.session.record(content(start, terminal)).await?;
+        let track = self.session.record(start::content(start, terminal)).await?;
         if let Some(plan) = plan {
             let recording = track.recording().map(|recording| recording.id.clone());
             let files = Files::new(self.session, plan, recording);
@@ -567,40 +568,5 @@ impl Relay<'_> {
             .awaited
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What a start needs. What is not listed is not supported (P5).
-fn needed(start: &Start) -> Result<Use<'_>, Refusal> {
-    match start {
-        Start::Shell => Ok(Use::Shell),
-        Start::Exec(command) => Ok(Use::Exec(command)),
-        Start::Subsystem(name) => {
-            let name: String = name.chars().take(64).collect();
-            let name = crate::model::text::Text::ours(&name);
-            Err(Refusal::Unsupported(format!(
-                "subsystem {}",
-                name.one_line()
-            )))
-        }
-    }
-}
-
-fn content(start: &Start, terminal: Option<&Terminal>) -> Content {
-    let command = match start {
-        Start::Shell => None,
-        Start::Exec(command) => Some(String::from_utf8_lossy(command).into_owned()),
-        Start::Subsystem(name) => return Content::Subsystem(name.clone()),
-    };
-    match (terminal, command) {
-        (Some(terminal), command) => Content::Terminal(RecordedTerminal {
-            term: terminal.term.clone(),
-            width: terminal.size.columns,
-            height: terminal.size.rows,
-            command,
-        }),
-        (None, Some(command)) => Content::Command(command),
-        // A shell that reads its commands from a pipe.
-        (None, None) => Content::Command(String::new()),
     }
 }
