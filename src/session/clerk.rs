@@ -106,7 +106,7 @@ impl Clerk {
                 entries.append(&mut before);
                 entries.push(entry);
             }
-            self.write_all(&mut entries).await;
+            self.write_all(&entries).await;
             for entry in entries {
                 match entry {
                     Entry::Closed(closed) => self.follow(*closed).await,
@@ -119,26 +119,36 @@ impl Clerk {
         }
     }
 
-    /// Until all is written. A try that got no answer may have been written all the same, so
-    /// each entry can be written twice and counts once.
-    async fn write_all(&self, entries: &mut Vec<Entry>) {
-        while let Err(error) = self.write(entries).await {
-            warn!(%error, waiting = entries.len(), "Session ends not written, trying again");
-            tokio::time::sleep(PAUSE).await;
-            if error.is_unavailable() {
-                continue;
-            }
-            // The store has answered, and said no to one of them: it must not keep the rest.
-            let mut apart = Vec::with_capacity(entries.len());
-            for entry in entries.drain(..) {
-                match self.write(std::slice::from_ref(&entry)).await {
-                    Err(error) if !error.is_unavailable() && !matches!(entry, Entry::Closed(_)) => {
-                        error!(%error, kind = entry.kind(), "Left out what the store does not take");
-                    }
-                    _ => apart.push(entry),
+    /// Until all is written: together, or each apart where the store says no to one, which
+    /// must not keep the rest.
+    async fn write_all(&self, entries: &[Entry]) {
+        if self.persist(entries).await.is_ok() {
+            return;
+        }
+        for entry in entries {
+            while let Err(error) = self.persist(std::slice::from_ref(entry)).await {
+                if !matches!(entry, Entry::Closed(_)) {
+                    error!(%error, kind = entry.kind(), "Left out what the store does not take");
+                    break;
                 }
+                tokio::time::sleep(PAUSE).await;
             }
-            *entries = apart;
+        }
+    }
+
+    /// Until the store has answered. A try that got no answer may have been written all the
+    /// same, so each entry can be written twice and counts once.
+    async fn persist(&self, entries: &[Entry]) -> Result<(), StoreError> {
+        loop {
+            let Err(error) = self.write(entries).await else {
+                return Ok(());
+            };
+            warn!(%error, waiting = entries.len(), "Session ends not written");
+            // Two that waited for each other are tried again as well.
+            if !error.is_unavailable() && !matches!(error, StoreError::Conflict) {
+                return Err(error);
+            }
+            tokio::time::sleep(PAUSE).await;
         }
     }
 
