@@ -479,7 +479,10 @@ async fn a_jump_leads_to_targets_and_nowhere_else() {
             "localhost",
         ])
         .await;
-    assert!(ours.stdout.starts_with("SSH-2.0-Doorward"), "{ours:?}");
+    assert!(
+        ours.stdout.starts_with("SSH-2.0-OpenSSH_Doorward"),
+        "{ours:?}"
+    );
     // No jump inside a jump.
     let mut command = scene.client("ssh");
     command.args(["-W", "db1:22", "db1.door"]);

@@ -1,7 +1,7 @@
 //! SSH as stock clients speak it: the same through the gateway as directly, nothing more
 //! than what was granted, and over when it is over.
 
-use std::{process::Stdio, time::Duration};
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, process::Stdio, time::Duration};
 
 use serde_json::json;
 use tokio::{
@@ -210,6 +210,32 @@ async fn commands_behave_through_the_gateway_as_they_do_directly() {
         }
         assert_eq!(via, direct, "{arguments:?}");
     }
+}
+
+#[tokio::test]
+async fn a_reader_that_stops_early_ends_the_command_as_directly() {
+    let (scene, _) = scene().await;
+    let mut ended = Vec::new();
+    for mut command in [scene.direct(), scene.via()] {
+        let mut child = command.arg("yes").stdout(Stdio::piped()).spawn().unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        // As `| head -1` does.
+        stdout.read_exact(&mut [0; 2]).await.unwrap();
+        drop(stdout);
+        ended.push(within("yes", child.wait()).await.unwrap().code());
+    }
+    assert_eq!(ended[1], ended[0]);
+}
+
+#[tokio::test]
+async fn a_variable_that_is_no_text_is_left_out_and_the_command_runs() {
+    let (scene, _) = scene().await;
+    let mut command = scene.via();
+    command
+        .args(["-o", "SendEnv=LC_X", "echo [$LC_X]"])
+        .env("LC_X", OsStr::from_bytes(b"\xff\xfe"));
+    let seen = seen(command, b"").await;
+    assert_eq!((seen.stdout.as_str(), seen.status), ("[]\n", Some(0)));
 }
 
 #[tokio::test]

@@ -168,6 +168,9 @@ impl Broker for SshBroker {
 }
 
 /// What both legs call themselves. The version is nobody's business before signing in.
+///
+/// OpenSSH tells only what calls itself OpenSSH that nobody reads any more
+/// (`eow@openssh.com`); without that `ssh db1 yes | head -1` would never end.
 fn id() -> SshId {
-    SshId::Standard(Cow::Borrowed("SSH-2.0-Doorward"))
+    SshId::Standard(Cow::Borrowed("SSH-2.0-OpenSSH_Doorward"))
 }

@@ -113,6 +113,7 @@ impl PersonChannel {
     pub async fn pass_on(&self, tell: Tell) -> Result<(), PersonGone> {
         match tell {
             Tell::Answer(yes) => self.answer(yes).await,
+            Tell::EndOfWrite => self.write.end_of_write().await.map_err(|_| PersonGone),
             Tell::Eof => self.write.eof().await.map_err(|_| PersonGone),
             Tell::Close | Tell::Lost => self.write.close().await.map_err(|_| PersonGone),
             Tell::ExitStatus(status) => {

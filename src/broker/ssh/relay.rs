@@ -150,6 +150,7 @@ impl Relay<'_> {
                 }
                 Item::Control(Ask::Close) => return Ok(()),
                 Item::Control(Ask::Eof) => self.target.write.eof().await?,
+                Item::Control(Ask::EndOfWrite) => self.target.write.end_of_write().await?,
                 Item::Control(Ask::Signal(signal)) => self.target.write.signal(signal).await?,
                 Item::Control(Ask::Resize(size)) => self.resize(size).await?,
                 Item::Control(ask) => self.decline(&ask).await?,
@@ -193,7 +194,7 @@ impl Relay<'_> {
         while let Some(item) = self.asks.next().await {
             match item {
                 // Nothing runs yet that could read it.
-                Item::Bytes(..) | Item::Control(Ask::Signal(_) | Ask::Eof) => {}
+                Item::Bytes(..) | Item::Control(Ask::Signal(_) | Ask::EndOfWrite | Ask::Eof) => {}
                 Item::Control(Ask::Close) => return Err(UpEnd::Closed),
                 Item::Control(Ask::Resize(size)) => {
                     if let Some(terminal) = &mut preparation.terminal {

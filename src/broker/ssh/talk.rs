@@ -17,6 +17,8 @@ pub enum Ask {
     Display(WantsReply, Display),
     Resize(Size),
     Signal(Sig),
+    /// Nobody reads what the target sends any more: `| head -1`.
+    EndOfWrite,
     Eof,
     Close,
 }
@@ -30,7 +32,7 @@ impl Ask {
             | Self::Start(wants, _)
             | Self::Agent(wants)
             | Self::Display(wants, _) => *wants,
-            Self::Resize(_) | Self::Signal(_) | Self::Eof | Self::Close => false,
+            Self::Resize(_) | Self::Signal(_) | Self::EndOfWrite | Self::Eof | Self::Close => false,
         }
     }
 
@@ -42,7 +44,7 @@ impl Ask {
             | Self::Start(wants, _)
             | Self::Agent(wants)
             | Self::Display(wants, _) => std::mem::take(wants),
-            Self::Resize(_) | Self::Signal(_) | Self::Eof | Self::Close => false,
+            Self::Resize(_) | Self::Signal(_) | Self::EndOfWrite | Self::Eof | Self::Close => false,
         }
     }
 }
@@ -59,6 +61,8 @@ pub enum Tell {
         message: String,
         language: String,
     },
+    /// Nobody reads what the person sends any more.
+    EndOfWrite,
     Eof,
     Close,
     /// The whole leg is gone.

@@ -405,6 +405,10 @@ impl client::Handler for FromTarget {
         Ok(())
     }
 
+    async fn end_of_write(&mut self, channel: ChannelId, _: &mut Wire) -> Result<(), russh::Error> {
+        self.tell(channel, Tell::EndOfWrite)
+    }
+
     async fn channel_eof(&mut self, channel: ChannelId, _: &mut Wire) -> Result<(), russh::Error> {
         self.tell(channel, Tell::Eof)
     }

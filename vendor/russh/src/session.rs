@@ -283,6 +283,22 @@ impl Encrypted {
         Ok(())
     }
 
+    pub fn end_of_write(&mut self, channel: ChannelId) -> Result<(), crate::Error> {
+        // Not once this side has closed it: then there is nothing to tell any more.
+        if let Some(channel) = self.channels.get(&channel)
+            && channel.confirmed
+            && !channel.pending_close
+        {
+            push_packet!(self.write, {
+                msg::CHANNEL_REQUEST.encode(&mut self.write)?;
+                channel.recipient_channel.encode(&mut self.write)?;
+                "eow@openssh.com".encode(&mut self.write)?;
+                0u8.encode(&mut self.write)?;
+            });
+        }
+        Ok(())
+    }
+
     pub fn eof(&mut self, channel: ChannelId) -> Result<(), crate::Error> {
         if let Some(channel) = self.has_pending_data_mut(channel) {
             channel.pending_eof = true;

@@ -536,6 +536,10 @@ impl Handler for FromPerson {
         Ok(())
     }
 
+    async fn end_of_write(&mut self, channel: ChannelId, _: &mut Wire) -> Result<(), russh::Error> {
+        self.ask(channel, Ask::EndOfWrite)
+    }
+
     async fn channel_eof(&mut self, channel: ChannelId, _: &mut Wire) -> Result<(), russh::Error> {
         self.ask(channel, Ask::Eof)
     }

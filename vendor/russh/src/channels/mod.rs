@@ -110,6 +110,8 @@ pub enum ChannelMsg {
     GrantWindow {
         amount: u32,
     },
+    /// What this side is sent on the channel is not wanted any more (`eow@openssh.com`)
+    EndOfWrite,
     /// (server only)
     Success,
     /// (server only)
@@ -412,6 +414,12 @@ impl<S: From<(ChannelId, ChannelMsg)> + Send + Sync + 'static> ChannelWriteHalf<
     /// sessions configured with `manual_window_grants`.
     pub async fn grant_window(&self, amount: u32) -> Result<(), Error> {
         self.send_msg(ChannelMsg::GrantWindow { amount }).await
+    }
+
+    /// Tells the peer that what it sends is not wanted any more, though this side may go on
+    /// sending: `eow@openssh.com`, section 2.1 of OpenSSH's PROTOCOL.
+    pub async fn end_of_write(&self) -> Result<(), Error> {
+        self.send_msg(ChannelMsg::EndOfWrite).await
     }
 
     pub async fn eof(&self) -> Result<(), Error> {

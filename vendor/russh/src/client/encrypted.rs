@@ -706,6 +706,11 @@ impl Session {
                             )
                             .await
                     }
+                    "eow@openssh.com" => {
+                        map_err!(u8::decode(&mut r))?; // should be 0.
+                        map_err!(ensure_end(&r))?;
+                        client.end_of_write(channel_num, self).await
+                    }
                     "keepalive@openssh.com" => {
                         let wants_reply = map_err!(u8::decode(&mut r))?;
                         map_err!(ensure_end(&r))?;

@@ -1784,6 +1784,11 @@ impl Session {
             Msg::Channel(id, ChannelMsg::AgentForward { want_reply }) => {
                 self.agent_forward(id, want_reply)?
             }
+            Msg::Channel(id, ChannelMsg::EndOfWrite) => {
+                if let Some(ref mut enc) = self.common.encrypted {
+                    enc.end_of_write(id)?;
+                }
+            }
             Msg::Channel(id, ChannelMsg::GrantWindow { amount }) => {
                 if let Some(ref mut enc) = self.common.encrypted {
                     enc.grant_window(id, amount)?;
@@ -3151,6 +3156,16 @@ pub trait Handler: Sized + Send {
         &mut self,
         channel: ChannelId,
         exit_status: u32,
+        session: &mut Session,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        async { Ok(()) }
+    }
+
+    /// The peer does not want any more of what it is sent on the channel (`eow@openssh.com`).
+    #[allow(unused_variables)]
+    fn end_of_write(
+        &mut self,
+        channel: ChannelId,
         session: &mut Session,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send {
         async { Ok(()) }

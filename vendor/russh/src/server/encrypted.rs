@@ -1636,7 +1636,8 @@ impl Session {
                 }
                 match req_type.as_str() {
                     "pty-req" => {
-                        let term = map_err!(String::decode(r))?;
+                        let term = map_err!(Bytes::decode(r))?;
+                        let term = String::from_utf8_lossy(&term).into_owned();
                         let col_width = map_err!(u32::decode(r))?;
                         let row_height = map_err!(u32::decode(r))?;
                         let pix_width = map_err!(u32::decode(r))?;
@@ -1749,9 +1750,17 @@ impl Session {
                             .await
                     }
                     "env" => {
-                        let env_variable = map_err!(String::decode(r))?;
-                        let env_value = map_err!(String::decode(r))?;
+                        let env_variable = map_err!(Bytes::decode(r))?;
+                        let env_value = map_err!(Bytes::decode(r))?;
                         map_err!(ensure_end(r))?;
+                        // A variable that is no UTF-8 is declined, not the whole connection.
+                        let (Ok(env_variable), Ok(env_value)) = (
+                            String::from_utf8(env_variable.to_vec()),
+                            String::from_utf8(env_value.to_vec()),
+                        ) else {
+                            self.channel_failure(channel_num)?;
+                            return Ok(());
+                        };
 
                         if let Some(chan) = self.channels.get(&channel_num) {
                             let _ = chan
@@ -1810,7 +1819,8 @@ impl Session {
                         handler.exec_request(channel_num, &req, self).await
                     }
                     "subsystem" => {
-                        let name = map_err!(String::decode(r))?;
+                        let name = map_err!(Bytes::decode(r))?;
+                        let name = String::from_utf8_lossy(&name).into_owned();
                         map_err!(ensure_end(r))?;
 
                         if let Some(chan) = self.channels.get(&channel_num) {
@@ -1853,6 +1863,10 @@ impl Session {
                                 self,
                             )
                             .await
+                    }
+                    "eow@openssh.com" => {
+                        map_err!(ensure_end(r))?;
+                        handler.end_of_write(channel_num, self).await
                     }
                     "signal" => {
                         let signal = Sig::from_name(&map_err!(String::decode(r))?);

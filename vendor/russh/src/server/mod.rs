@@ -822,6 +822,16 @@ pub trait Handler: Sized {
         async { Ok(false) }
     }
 
+    /// The peer does not want any more of what it is sent on the channel (`eow@openssh.com`).
+    #[allow(unused_variables)]
+    fn end_of_write(
+        &mut self,
+        channel: ChannelId,
+        session: &mut Session,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        async { Ok(()) }
+    }
+
     /// The client is sending a signal (usually to pass to the
     /// currently running process).
     #[allow(unused_variables)]

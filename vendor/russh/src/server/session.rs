@@ -591,6 +591,11 @@ impl Session {
             ) => {
                 self.exit_signal_request(id, signal_name, core_dumped, &error_message, &lang_tag)?;
             }
+            Msg::Channel(id, ChannelMsg::EndOfWrite) => {
+                if let Some(ref mut enc) = self.common.encrypted {
+                    enc.end_of_write(id)?;
+                }
+            }
             Msg::Channel(id, ChannelMsg::GrantWindow { amount }) => {
                 if let Some(ref mut enc) = self.common.encrypted {
                     enc.grant_window(id, amount)?;
