@@ -123,19 +123,20 @@ impl Channel {
     /// shows nothing.
     async fn refuse(&self, told: &Told) {
         while let Some(item) = self.asks.next().await {
-            let (wants, starts) = match item {
+            let (wants, yes, starts) = match item {
                 Item::Control(Ask::Close) => return,
-                Item::Control(Ask::Start(wants, _)) => (wants, true),
+                Item::Control(Ask::Start(wants, _)) => (wants, true, true),
                 Item::Control(Ask::Terminal(wants, _)) => {
                     self.person.has_terminal();
-                    (wants, false)
+                    (wants, true, false)
                 }
                 Item::Control(
                     Ask::Variable(wants, ..) | Ask::Agent(wants) | Ask::Display(wants, _),
-                ) => (wants, false),
-                Item::Bytes(..) | Item::Control(_) => (false, false),
+                ) => (wants, true, false),
+                Item::Control(Ask::Unknown(wants)) => (wants, false, false),
+                Item::Bytes(..) | Item::Control(_) => (false, false, false),
             };
-            if wants && self.person.answer(true).await.is_err() {
+            if wants && self.person.answer(yes).await.is_err() {
                 return;
             }
             if starts {

@@ -5,6 +5,7 @@
 //! the session was not admitted for and that is not recorded.
 
 mod algorithms;
+mod answers;
 mod asking;
 mod authority;
 mod channel;

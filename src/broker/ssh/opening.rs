@@ -1,6 +1,6 @@
 //! What a client wants of a channel, read up to its start, while nothing can run yet.
 //!
-//! Everything is said yes to, because a client shows nothing before something runs; what was
+//! Everything that is known is said yes to, because a client shows nothing before something runs; what was
 //! asked can be put back, so that the one who can run it finds it as if it had just come.
 
 use super::{
@@ -46,6 +46,7 @@ impl Opening {
                     true
                 }
                 Ask::Variable(_, name, value) => environment.allows(name, value, asked.len()),
+                Ask::Unknown(_) => false,
                 _ => true,
             };
             if ask.take_wish() {

@@ -5,18 +5,16 @@
 //! that reads slowly slows the one that writes to it, and nothing else. Nothing goes to the
 //! target before it is known what will run and the recorder for that is attached.
 
-use std::{
-    collections::VecDeque,
-    sync::{
-        Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicU64, Ordering},
 };
 
 use bytes::Bytes;
 use tracing::debug;
 
 use super::{
+    answers::{Answers, Awaited, Turn},
     files::{Files, Plan, Step},
     inbox::{GRANT, Inbox, Item, Stream},
     notice::{Drawn, Notices},
@@ -52,15 +50,7 @@ pub struct Run<'a> {
     track: OnceLock<Track>,
     /// Set before the track, where it moves files.
     files: OnceLock<Files<'a>>,
-    awaited: Mutex<VecDeque<Awaited>>,
-}
-
-/// Requests that the target has been asked to answer, in their order.
-#[derive(Debug, Clone, Copy)]
-enum Awaited {
-    Terminal,
-    Display,
-    Start(WantsReply),
+    answers: Answers,
 }
 
 /// What was set before the start.
@@ -217,6 +207,7 @@ impl Relay<'_> {
                     }
                     self.answer(wants, allowed).await?;
                 }
+                Item::Control(Ask::Unknown(wants)) => self.answer(wants, false).await?,
                 Item::Control(Ask::Agent(wants)) => {
                     let admitted = self.admit_besides(Use::Agent).await;
                     self.answer(wants, admitted.is_ok()).await?;
@@ -315,7 +306,7 @@ impl Relay<'_> {
         }
         if let Some(display) = preparation.display {
             self.openings.allow_display();
-            self.awaited().push_back(Awaited::Display);
+            self.run.answers.expect(Awaited::Display);
             let Display {
                 single_connection,
                 protocol,
@@ -332,7 +323,7 @@ impl Relay<'_> {
         }
         if let Some(terminal) = preparation.terminal {
             let size = terminal.size;
-            self.awaited().push_back(Awaited::Terminal);
+            self.run.answers.expect(Awaited::Terminal);
             target
                 .request_pty(
                     true,
@@ -348,7 +339,7 @@ impl Relay<'_> {
         for (name, value) in preparation.variables {
             target.set_env(false, name, value).await?;
         }
-        self.awaited().push_back(Awaited::Start(wants));
+        self.run.answers.expect(Awaited::Start(wants));
         match start {
             Start::Shell => target.request_shell(true).await?,
             Start::Exec(command) => target.exec(true, command).await?,
@@ -520,8 +511,7 @@ impl Relay<'_> {
     }
 
     async fn answered(&self, yes: bool) -> Result<(), DownEnd> {
-        let awaited = self.awaited().pop_front();
-        let told = match awaited {
+        let told = match self.run.answers.due() {
             Some(Awaited::Terminal) if !yes => {
                 self.person.say("The target gives no terminal").await
             }
@@ -531,7 +521,13 @@ impl Relay<'_> {
             Some(Awaited::Start(true)) => self.person.answer(yes).await,
             _ => Ok(()),
         };
-        Ok(told?)
+        told?;
+        self.run.answers.given();
+        while let Some(Awaited::Declined) = self.run.answers.due() {
+            self.person.answer(false).await?;
+            self.run.answers.given();
+        }
+        Ok(())
     }
 
     async fn resize(&self, size: Size) -> Result<(), UpEnd> {
@@ -547,9 +543,19 @@ impl Relay<'_> {
         Ok(())
     }
 
-    /// Refuses a request and goes on.
-    async fn decline(&self, ask: &Ask) -> Result<(), PersonGone> {
-        self.answer(ask.wants_reply(), false).await
+    /// Refuses a request in its turn and goes on.
+    async fn decline(&self, ask: &Ask) -> Result<(), UpEnd> {
+        if !ask.wants_reply() {
+            return Ok(());
+        }
+        match self.run.answers.decline() {
+            Turn::Now => Ok(self.person.answer(false).await?),
+            Turn::Later => Ok(()),
+            Turn::Never => {
+                let what = "so many requests at once".to_owned();
+                Err(UpEnd::Refused(Refusal::Unsupported(what)))
+            }
+        }
     }
 
     async fn answer(&self, wants: WantsReply, yes: bool) -> Result<(), PersonGone> {
@@ -562,12 +568,5 @@ impl Relay<'_> {
 
     fn touch(&self) {
         self.activity.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn awaited(&self) -> MutexGuard<'_, VecDeque<Awaited>> {
-        self.run
-            .awaited
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 }

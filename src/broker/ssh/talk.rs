@@ -17,6 +17,8 @@ pub enum Ask {
     Display(WantsReply, Display),
     Resize(Size),
     Signal(Sig),
+    /// Something that the gateway does not know; only what the client wants an answer to.
+    Unknown(WantsReply),
     /// Nobody reads what the target sends any more: `| head -1`.
     EndOfWrite,
     Eof,
@@ -31,7 +33,8 @@ impl Ask {
             | Self::Variable(wants, ..)
             | Self::Start(wants, _)
             | Self::Agent(wants)
-            | Self::Display(wants, _) => *wants,
+            | Self::Display(wants, _)
+            | Self::Unknown(wants) => *wants,
             Self::Resize(_) | Self::Signal(_) | Self::EndOfWrite | Self::Eof | Self::Close => false,
         }
     }
@@ -43,7 +46,8 @@ impl Ask {
             | Self::Variable(wants, ..)
             | Self::Start(wants, _)
             | Self::Agent(wants)
-            | Self::Display(wants, _) => std::mem::take(wants),
+            | Self::Display(wants, _)
+            | Self::Unknown(wants) => std::mem::take(wants),
             Self::Resize(_) | Self::Signal(_) | Self::EndOfWrite | Self::Eof | Self::Close => false,
         }
     }

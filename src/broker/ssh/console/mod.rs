@@ -130,7 +130,12 @@ impl<'a> Console<'a> {
                 self.over = true;
                 self.closed = true;
             }
-            Some(Item::Control(_)) => {}
+            Some(Item::Control(ask)) => {
+                if ask.wants_reply() {
+                    // A client that is gone waits for no answer.
+                    self.person.answer(false).await.ok();
+                }
+            }
         }
     }
 

@@ -34,7 +34,7 @@ impl FromPerson {
         };
         let seated = match self.channels.seat() {
             Some(seat) if !self.switch.is_pulled() => seat.take(channel.id()),
-            _ => return reply.reject(ways::crowded()).await,
+            _ => return reply.reject(ways::no_seat(&self.switch)).await,
         };
         let (_, write) = channel.split();
         reply.accept().await;
@@ -56,7 +56,7 @@ impl FromPerson {
     /// waits for its audit has a seat, so that a flood is bounded.
     pub(super) async fn refuse_channel(&mut self, refusal: Refusal, reply: ChannelOpenHandle) {
         let Some(seat) = self.channels.seat() else {
-            return reply.reject(ways::crowded()).await;
+            return reply.reject(ways::no_seat(&self.switch)).await;
         };
         let audited = audit_refused(self.way.subscribe(), refusal.clone());
         self.spawn(async move {

@@ -240,7 +240,7 @@ impl Handler for FromPerson {
         let seated = match self.channels.seat() {
             Some(seat) if !self.switch.is_pulled() => seat.take(channel.id()),
             _ => {
-                reply.reject(ways::crowded()).await;
+                reply.reject(ways::no_seat(&self.switch)).await;
                 return Ok(());
             }
         };
@@ -315,7 +315,7 @@ impl Handler for FromPerson {
             return Ok(());
         }
         let Some(seat) = self.channels.seat() else {
-            reply.reject(ways::crowded()).await;
+            reply.reject(ways::no_seat(&self.switch)).await;
             return Ok(());
         };
         let (_, write) = channel.split();
@@ -495,6 +495,20 @@ impl Handler for FromPerson {
         let wants = session.take_wants_reply(channel);
         let start = Start::Subsystem(name.to_owned());
         self.ask(channel, Ask::Start(wants, start))
+    }
+
+    /// Declined in its turn: answers carry no name, so they are told apart by their order.
+    async fn channel_request_unsupported(
+        &mut self,
+        channel: ChannelId,
+        request: &str,
+        session: &mut Wire,
+    ) -> Result<(), russh::Error> {
+        debug!(peer = %self.peer, request, "Client asks for something unknown");
+        match session.take_wants_reply(channel) {
+            true => self.ask(channel, Ask::Unknown(true)),
+            false => Ok(()),
+        }
     }
 
     async fn window_change_request(

@@ -22,7 +22,10 @@ pub use self::{
     listen::{Listen, Listeners},
     openings::Openings,
 };
-use crate::model::{refusal::Refusal, text::Text};
+use crate::{
+    kill::KillSwitch,
+    model::{refusal::Refusal, text::Text},
+};
 
 /// Where a forwarded connection comes from, as the side that opens it says. For the other
 /// side's information, nothing more.
@@ -65,6 +68,14 @@ pub fn crowded() -> ChannelOpenFailure {
     ChannelOpenFailure::Other {
         code: ChannelOpenFailure::ResourceShortage.code(),
         reason: "too many channels on this connection".to_owned(),
+    }
+}
+
+/// Why there is none on a connection with this switch: it is over, or full.
+pub fn no_seat(switch: &KillSwitch) -> ChannelOpenFailure {
+    match switch.reason() {
+        Some(reason) => prohibited(reason.to_string()),
+        None => crowded(),
     }
 }
 

@@ -24,6 +24,8 @@ pub struct PersonEnd {
 enum Word {
     Eof,
     Close(&'static str),
+    /// Nothing but bytes belongs on a way.
+    Decline,
     Nothing,
 }
 
@@ -36,6 +38,7 @@ pub async fn pipe(person: &PersonEnd, target: &LegChannel, log: &Log) -> &'stati
         |ask| match ask {
             Ask::Eof => Word::Eof,
             Ask::Close => Word::Close("closed by the person"),
+            ask if ask.wants_reply() => Word::Decline,
             _ => Word::Nothing,
         },
         |bytes| log.passed_up(bytes),
@@ -94,6 +97,10 @@ where
             Item::Control(control) => match word(control) {
                 Word::Eof if to.eof().await.is_err() => break,
                 Word::Eof | Word::Nothing => {}
+                // A side that is gone waits for no answer.
+                Word::Decline => {
+                    from.decline().await.ok();
+                }
                 Word::Close(result) => return result,
             },
         }

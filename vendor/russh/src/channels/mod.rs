@@ -416,6 +416,11 @@ impl<S: From<(ChannelId, ChannelMsg)> + Send + Sync + 'static> ChannelWriteHalf<
         self.send_msg(ChannelMsg::GrantWindow { amount }).await
     }
 
+    /// (server only) Declines the oldest request of the peer whose reply was taken over.
+    pub async fn decline(&self) -> Result<(), Error> {
+        self.send_msg(ChannelMsg::Failure).await
+    }
+
     /// Tells the peer that what it sends is not wanted any more, though this side may go on
     /// sending: `eow@openssh.com`, section 2.1 of OpenSSH's PROTOCOL.
     pub async fn end_of_write(&self) -> Result<(), Error> {

@@ -1758,8 +1758,9 @@ impl Session {
                             String::from_utf8(env_variable.to_vec()),
                             String::from_utf8(env_value.to_vec()),
                         ) else {
-                            self.channel_failure(channel_num)?;
-                            return Ok(());
+                            return handler
+                                .channel_request_unsupported(channel_num, "env", self)
+                                .await;
                         };
 
                         if let Some(chan) = self.channels.get(&channel_num) {
@@ -1882,9 +1883,10 @@ impl Session {
                         handler.signal(channel_num, signal, self).await
                     }
                     x => {
-                        warn!("unknown channel request {x}");
-                        self.channel_failure(channel_num)?;
-                        Ok(())
+                        debug!("unknown channel request {x}");
+                        handler
+                            .channel_request_unsupported(channel_num, x, self)
+                            .await
                     }
                 }
             }

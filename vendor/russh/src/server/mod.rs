@@ -822,6 +822,18 @@ pub trait Handler: Sized {
         async { Ok(false) }
     }
 
+    /// The client asks for something of the channel that russh does not know or cannot read.
+    /// Declined at once, unless the reply is taken over ([`Session::take_wants_reply`]).
+    #[allow(unused_variables)]
+    fn channel_request_unsupported(
+        &mut self,
+        channel: ChannelId,
+        request: &str,
+        session: &mut Session,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        async move { Ok(session.channel_failure(channel)?) }
+    }
+
     /// The peer does not want any more of what it is sent on the channel (`eow@openssh.com`).
     #[allow(unused_variables)]
     fn end_of_write(
