@@ -376,6 +376,7 @@ fn status(refusal: &Refusal) -> StatusCode {
         | R::NotYours
         | R::OutsideHours { .. }
         | R::AskedForOther { .. }
+        | R::OtherProtocol { .. }
         | R::NotCapable { .. }
         | R::UserDisabled
         | R::NotAllowed(_) => StatusCode::FORBIDDEN,

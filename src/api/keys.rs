@@ -1,4 +1,5 @@
-//! SSH public keys as people send them: parsed, of a safe kind, in one line.
+//! SSH public keys, and what targets must prove, as people send them: parsed, of a safe kind,
+//! in one line each.
 
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -6,7 +7,14 @@ use utoipa::ToSchema;
 use super::{Api, diff::FieldChange, error::Problem};
 use crate::{
     identity::ssh_key::SshPublicKey,
-    model::{ids::UserId, target::Pin, text::Text, time::Timestamp, user::SshKey},
+    model::{
+        ids::UserId,
+        target::{Pin, Protocol},
+        text::Text,
+        time::Timestamp,
+        user::SshKey,
+        web::{NotAPin, TlsPin},
+    },
     store,
 };
 
@@ -72,24 +80,47 @@ fn authority(line: &str) -> Option<&str> {
     }
 }
 
-/// The keys a target may prove itself with, in one form each.
-pub fn host_keys(given: Vec<String>) -> Result<Vec<String>, Problem> {
+/// What a target may prove itself with, in one form each.
+pub fn pins(protocol: Protocol, given: Vec<String>) -> Result<Vec<String>, Problem> {
     if given.len() > 20 {
         return Err(Problem::invalid("host_keys", "at most 20 are expected"));
     }
-    let mut keys = Vec::new();
-    for (index, key) in given.into_iter().enumerate() {
-        let bad = |why| Problem::invalid(format!("host_keys[{index}]"), why);
-        let key = match authority(key.trim()) {
-            None => SshPublicKey::of_target(&key).map_err(bad)?.to_string(),
-            Some(key) => {
-                let key = SshPublicKey::of_target(key).map_err(bad)?.to_string();
-                Pin::Authority(&key).to_string()
-            }
+    let mut pins = Vec::new();
+    for (index, line) in given.into_iter().enumerate() {
+        let read = match protocol {
+            Protocol::Ssh => host_key(&line),
+            Protocol::Web => tls_pin(&line),
         };
-        if !keys.contains(&key) {
-            keys.push(key);
+        let pin = read.map_err(|why| Problem::invalid(format!("host_keys[{index}]"), why))?;
+        if !pins.contains(&pin) {
+            pins.push(pin);
         }
     }
-    Ok(keys)
+    Ok(pins)
+}
+
+fn host_key(line: &str) -> Result<String, String> {
+    let key = |line: &str| match SshPublicKey::of_target(line) {
+        Ok(key) => Ok(key.to_string()),
+        Err(why) => Err(why.to_string()),
+    };
+    match authority(line.trim()) {
+        None => key(line),
+        Some(line) => Ok(Pin::Authority(&key(line)?).to_string()),
+    }
+}
+
+fn tls_pin(line: &str) -> Result<String, String> {
+    let pin: TlsPin = line
+        .trim()
+        .parse()
+        .map_err(|why: NotAPin| why.to_string())?;
+    if let TlsPin::Authority(der) = &pin {
+        let is_authority = x509_parser::parse_x509_certificate(der)
+            .is_ok_and(|(rest, certificate)| rest.is_empty() && certificate.is_ca());
+        if !is_authority {
+            return Err("this is not the certificate of an authority".to_owned());
+        }
+    }
+    Ok(pin.to_string())
 }

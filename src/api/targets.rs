@@ -32,13 +32,14 @@ use crate::{
         text::Text,
         ticket::TicketPattern,
         time::Span,
+        web::Web,
     },
     store,
     vault::entropy,
 };
 
 pub const FILTERS: &[(&str, &str)] = &[
-    ("protocol", "ssh"),
+    ("protocol", "ssh or web"),
     ("policy", "those that name this policy"),
     ("label", "those that have this label"),
     ("disabled", "true or false"),
@@ -52,12 +53,15 @@ pub const FILTERS: &[(&str, &str)] = &[
 #[serde(deny_unknown_fields)]
 pub struct NewTarget {
     name: TargetName,
-    #[serde(default = "ssh")]
-    protocol: Protocol,
+    /// Left out, it is `web` where `web` is given, and `ssh` otherwise.
+    protocol: Option<Protocol>,
     address: Address,
-    /// OpenSSH's one-line form. None pinned means that nobody gets through.
+    /// Of SSH, OpenSSH's one-line form. Of a web target with TLS, `sha256//BASE64` of its
+    /// public key, or `@cert-authority BASE64` of an authority's certificate. None pinned means
+    /// that nobody gets through.
     #[serde(default)]
     host_keys: Vec<String>,
+    web: Option<Web>,
     policy: Option<PolicyName>,
     #[serde(default)]
     description: Text,
@@ -67,16 +71,14 @@ pub struct NewTarget {
     disabled: bool,
 }
 
-fn ssh() -> Protocol {
-    Protocol::Ssh
-}
-
 /// What is left out stays as it is.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TargetPatch {
     address: Option<Address>,
     host_keys: Option<Vec<String>>,
+    /// All of it: what is left out inside has its default.
+    web: Option<Web>,
     /// Null takes it away: the default policy rules.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<PolicyName>)]
@@ -182,18 +184,24 @@ pub async fn create(
     Body(body): Body<NewTarget>,
 ) -> Result<(StatusCode, Json<Target>), Problem> {
     let now = api.now();
+    let protocol = body.protocol.unwrap_or(match body.web {
+        Some(_) => Protocol::Web,
+        None => Protocol::Ssh,
+    });
     let target = Target {
         id: TargetId::new(now, entropy()),
         name: body.name,
-        protocol: body.protocol,
+        protocol,
         address: body.address,
-        host_keys: keys::host_keys(body.host_keys)?,
+        host_keys: keys::pins(protocol, body.host_keys)?,
+        web: body.web,
         policy: body.policy,
         description: body.description,
         labels: write::labels(body.labels)?,
         disabled: body.disabled,
         created_at: now,
     };
+    is_whole(&target).map_err(|why| Problem::invalid("web", why))?;
     let mut tx = api.store().begin().await?;
     store::target::insert(&mut tx, &target).await?;
     let event = api.created(&caller.principal, "target", target.name.as_str(), &target);
@@ -215,8 +223,12 @@ pub async fn patch(
         after.address = address;
     }
     if let Some(host_keys) = body.host_keys {
-        after.host_keys = keys::host_keys(host_keys)?;
+        after.host_keys = keys::pins(after.protocol, host_keys)?;
     }
+    if let Some(web) = body.web {
+        after.web = Some(web);
+    }
+    is_whole(&after).map_err(|why| Problem::invalid("web", why))?;
     if let Some(policy) = body.policy {
         after.policy = policy;
     }
@@ -268,6 +280,17 @@ pub(super) async fn follow(api: &Api, by: &Principal, target: &Target) -> Result
             .await?;
     }
     Ok(())
+}
+
+/// A web target says how it is spoken to, and no other does.
+pub(super) fn is_whole(target: &Target) -> Result<(), String> {
+    match (target.protocol, &target.web) {
+        (Protocol::Web, Some(_)) | (Protocol::Ssh, None) => Ok(()),
+        (Protocol::Web, None) => {
+            Err("a web target needs it: {\"tls\": true} is the least".to_owned())
+        }
+        (Protocol::Ssh, Some(_)) => Err("only a web target has it".to_owned()),
+    }
 }
 
 /// The target as `by` may see it, if they may.

@@ -39,6 +39,7 @@ const NOUNS: [(&str, &[&str]); 5] = [
             "protocol",
             "address",
             "host_keys",
+            "web",
             "policy",
             "description",
             "labels",

@@ -48,6 +48,7 @@ mod trust;
 mod user;
 mod verb;
 mod wait;
+mod web;
 
 use std::process::ExitCode;
 

@@ -17,10 +17,12 @@ use super::{
     scan::{self, Scan},
     screen::{Screen, one_line},
     table::Table,
+    web::{self, WebArgs},
 };
 use crate::model::{
     name::{PolicyName, TargetName},
-    target::{Address, Pin, Protocol},
+    target::{Address, Pin},
+    web::TlsPin,
 };
 
 #[derive(Subcommand)]
@@ -61,10 +63,11 @@ pub struct List {
 #[derive(Args)]
 pub struct Add {
     name: TargetName,
-    /// Where it listens: host:port
-    address: Address,
-    #[arg(long, default_value = "ssh")]
-    protocol: Protocol,
+    /// Where an SSH server listens: host:port
+    #[arg(required_unless_present = "web", conflicts_with = "web")]
+    address: Option<Address>,
+    #[command(flatten)]
+    web: WebArgs,
     #[command(flatten)]
     fields: Fields,
 }
@@ -79,6 +82,8 @@ pub struct Set {
     #[arg(long, conflicts_with = "policy")]
     no_policy: bool,
     #[command(flatten)]
+    web: WebArgs,
+    #[command(flatten)]
     fields: Fields,
 }
 
@@ -87,6 +92,13 @@ struct Fields {
     /// A host key it must prove, such as "ssh-ed25519 AAAA…"; may be given several times
     #[arg(long, value_name = "KEY")]
     host_key: Vec<String>,
+    /// What a web target must prove over TLS: sha256//BASE64 of its public key, as
+    /// curl --pinnedpubkey takes it; may be given several times
+    #[arg(long, value_name = "PIN")]
+    pin: Vec<TlsPin>,
+    /// The authorities of a web target's certificate, from a file in PEM
+    #[arg(long, value_name = "FILE")]
+    authority: Option<PathBuf>,
     /// Host keys from a file, or from standard input for `-`, as ssh-keyscan prints them
     #[arg(long, value_name = "FILE")]
     host_keys: Option<PathBuf>,
@@ -160,8 +172,11 @@ fn names(value: &Value) -> String {
 
 fn state(target: &Value) -> &'static str {
     let unpinned = target["host_keys"].as_array().is_some_and(Vec::is_empty);
-    match (json::flag(target, "disabled"), unpinned) {
+    // Without TLS there is nothing that it could prove.
+    let proves = target["web"]["tls"] != false;
+    match (json::flag(target, "disabled"), unpinned && proves) {
         (true, _) => "disabled",
+        (_, true) if target["web"].is_object() => "no pin",
         (_, true) => "no host key",
         _ => "ready",
     }
@@ -170,16 +185,18 @@ fn state(target: &Value) -> &'static str {
 async fn add(args: Add, client: &Client, screen: &Screen) -> Done {
     let mut fields = args.fields.read()?;
     put(&mut fields, "name", Some(&args.name));
-    put(&mut fields, "address", Some(&args.address));
-    put(&mut fields, "protocol", Some(args.protocol));
+    put(&mut fields, "address", args.address.as_ref());
+    let web = args.web.of_new(&mut fields)?;
     let pinned = fields.contains_key("host_keys");
     let answer = client.post(&["targets"], &Value::Object(fields)).await?;
     noun::said(&answer, screen, &format!("Added target {}.", args.name))?;
-    if !pinned {
-        screen.note(one_line(&format!(
-            "No host key is pinned, so nobody gets through yet: doorward target scan {} --pin {}",
-            args.address, args.name
-        )));
+    match (&args.address, web) {
+        (Some(address), _) if !pinned => screen.note(one_line(&format!(
+            "No host key is pinned, so nobody gets through yet: doorward target scan {address} --pin {}",
+            args.name
+        ))),
+        (None, Some(web)) => web.note(pinned, &args.name, screen),
+        _ => {}
     }
     Ok(())
 }
@@ -189,6 +206,11 @@ async fn set(args: Set, client: &Client, screen: &Screen) -> Done {
     put(&mut fields, "address", args.address);
     if args.no_policy {
         fields.insert("policy".to_owned(), Value::Null);
+    }
+    if args.web.is_given() {
+        let path = ["targets", args.name.as_str()];
+        let before = client.get(&path, &Query::new()).await?.value;
+        args.web.of_known(&before, &mut fields)?;
     }
     let body = noun::changes(fields)?;
     let answer = client
@@ -208,6 +230,10 @@ impl Fields {
     fn read(&self) -> Result<Map<String, Value>, Failure> {
         let mut fields = Map::new();
         let mut keys = self.host_key.clone();
+        keys.extend(self.pin.iter().map(TlsPin::to_string));
+        if let Some(path) = &self.authority {
+            keys.extend(web::authorities(&read(path)?, path)?);
+        }
         if let Some(path) = &self.host_keys {
             keys.extend(host_keys(&read(path)?));
             if keys.is_empty() {

@@ -22,3 +22,4 @@ pub mod ticket;
 pub mod time;
 pub mod user;
 pub mod ways_in;
+pub mod web;

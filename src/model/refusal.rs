@@ -7,6 +7,7 @@ use super::{
     checkout::EndReason,
     ids::Code,
     name::{AccountName, PermissionSet, PolicyName, TargetName, UserName},
+    target::Protocol,
     time::{Span, Timestamp},
 };
 
@@ -141,6 +142,11 @@ pub enum Refusal {
     OutsideHours { target: TargetName },
     #[error("check-out {code} was not asked for this use")]
     AskedForOther { code: Code },
+    #[error("{target} is a {protocol} target: it is reached another way")]
+    OtherProtocol {
+        target: TargetName,
+        protocol: Protocol,
+    },
     #[error("check-out {code} does not allow {wanted}")]
     NotCapable { code: Code, wanted: String },
     #[error("this is not supported through the gateway: {0}")]
@@ -220,6 +226,7 @@ impl Refusal {
             Self::TooManySessions { .. } => "too-many-sessions",
             Self::OutsideHours { .. } => "outside-hours",
             Self::AskedForOther { .. } => "asked-for-other",
+            Self::OtherProtocol { .. } => "other-protocol",
             Self::NotCapable { .. } => "not-capable",
             Self::Unsupported(_) => "unsupported",
             Self::NoRecording => "no-recording",

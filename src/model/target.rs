@@ -9,24 +9,29 @@ use super::{
     name::{AccountName, PolicyName, TargetName},
     text::Text,
     time::Timestamp,
+    web::Web,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Protocol {
     Ssh,
+    /// HTTP, spoken by browsers and programs.
+    Web,
 }
 
 impl Protocol {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ssh => "ssh",
+            Self::Web => "web",
         }
     }
 
     pub fn default_port(self) -> u16 {
         match self {
             Self::Ssh => 22,
+            Self::Web => 443,
         }
     }
 }
@@ -38,7 +43,7 @@ impl fmt::Display for Protocol {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("this is not a protocol: ssh is expected")]
+#[error("this is not a protocol: ssh or web is expected")]
 pub struct NotAProtocol;
 
 impl FromStr for Protocol {
@@ -46,6 +51,7 @@ impl FromStr for Protocol {
     fn from_str(text: &str) -> Result<Self, NotAProtocol> {
         match text {
             "ssh" => Ok(Self::Ssh),
+            "web" => Ok(Self::Web),
             _ => Err(NotAProtocol),
         }
     }
@@ -149,8 +155,12 @@ pub struct Target {
     pub name: TargetName,
     pub protocol: Protocol,
     pub address: Address,
-    /// What it must prove, each line a `Pin`. None pinned means nobody gets through.
+    /// What it must prove: of SSH each line a `Pin`, of the web, over TLS, a `TlsPin`. None
+    /// pinned means nobody gets through.
     pub host_keys: Vec<String>,
+    /// What only a web target has, and every one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub web: Option<Web>,
     pub policy: Option<PolicyName>,
     pub description: Text,
     pub labels: Vec<String>,

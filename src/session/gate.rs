@@ -177,6 +177,13 @@ impl Gate {
             0,
             self.now(),
         )?;
+        // After the permit, so that only who may use it learns what it is.
+        if target.protocol != claim.protocol {
+            return Err(Refusal::OtherProtocol {
+                target: target.name,
+                protocol: target.protocol,
+            });
+        }
         if permit.recording().mode == RecordingMode::Required && parts.recordings.check().is_err() {
             return Err(Refusal::NoRecording);
         }

@@ -146,6 +146,14 @@ impl Sql {
         self.text(text.expect("our own types have text keys and always serialise"))
     }
 
+    /// Nothing is the empty text, for columns that came later than their rows.
+    pub(super) fn json_or_empty(self, value: Option<&impl Serialize>) -> Self {
+        match value {
+            Some(value) => self.json(value),
+            None => self.text(""),
+        }
+    }
+
     /// `$n` for the next value.
     pub(super) fn next_place(&self) -> String {
         format!("${}", self.arguments.len() + 1)
@@ -240,6 +248,13 @@ impl Row {
         value
             .transpose()
             .map_err(|error| StoreError::unreadable(column, error))
+    }
+
+    pub(super) fn json_unless_empty<T: DeserializeOwned>(&self, column: &str) -> Result<Option<T>> {
+        match self.text(column)?.is_empty() {
+            true => Ok(None),
+            false => self.json(column).map(Some),
+        }
     }
 
     pub(super) fn bytes(&self, column: &str) -> Result<Vec<u8>> {

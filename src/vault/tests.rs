@@ -62,6 +62,7 @@ fn permit_for(account: &AccountId) -> Permit {
         protocol: Protocol::Ssh,
         address: "127.0.0.1:22".parse().unwrap(),
         host_keys: Vec::new(),
+        web: None,
         policy: None,
         description: Text::default(),
         labels: Vec::new(),

@@ -28,6 +28,9 @@ pub async fn targets_read_back_and_are_guarded(db: Database) {
     db1.policy = Some("default".parse().unwrap());
     db1.labels.clear();
     db1.disabled = true;
+    db1.protocol = Protocol::Web;
+    let web = r#"{"tls":true,"path":"/w/","host":"wiki:8080","sign_in":{"by":"basic"}}"#;
+    db1.web = serde_json::from_str(web).unwrap();
     let mut tx = store.begin().await.unwrap();
     target::update(&mut tx, &before, &db1).await.unwrap();
     tx.commit().await.unwrap();

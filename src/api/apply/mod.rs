@@ -21,6 +21,7 @@ use crate::model::{
     principal::Roles,
     target::{Address, Protocol},
     text::Text,
+    web::Web,
 };
 
 /// A document for some hundred people and targets.
@@ -89,6 +90,7 @@ struct TargetEntry {
     /// Needed for a target that is not there yet.
     address: Option<Address>,
     host_keys: Option<Vec<String>>,
+    web: Option<Web>,
     policy: Option<PolicyName>,
     description: Option<Text>,
     labels: Option<Vec<String>>,

@@ -5,7 +5,7 @@ use super::{
     run::{Follow, Run},
 };
 use crate::{
-    api::{accounts, error::Problem, keys, policies, write},
+    api::{accounts, error::Problem, keys, policies, targets, write},
     model::{
         ids::{AccountId, PolicyId, TargetId},
         policy::{Policy, Terms},
@@ -196,6 +196,7 @@ fn target(entry: &TargetEntry, before: Option<&Target>, now: Now) -> Result<Targ
             protocol: Protocol::Ssh,
             address: address.clone(),
             host_keys: Vec::new(),
+            web: None,
             policy: None,
             description: Default::default(),
             labels: Vec::new(),
@@ -207,15 +208,28 @@ fn target(entry: &TargetEntry, before: Option<&Target>, now: Now) -> Result<Targ
             return Err(Problem::invalid("document.targets.address", why));
         }
     };
-    if let Some(protocol) = entry.protocol {
-        target.protocol = protocol;
+    if let Some(web) = &entry.web {
+        target.web = Some(web.clone());
+    }
+    match (entry.protocol, before, &entry.web) {
+        (Some(protocol), ..) => target.protocol = protocol,
+        (None, None, Some(_)) => target.protocol = Protocol::Web,
+        _ => {}
+    }
+    if target.protocol != Protocol::Web && entry.web.is_none() {
+        target.web = None;
     }
     if let Some(address) = &entry.address {
         target.address = address.clone();
     }
     if let Some(host_keys) = &entry.host_keys {
-        target.host_keys = keys::host_keys(host_keys.clone())?;
+        target.host_keys = host_keys.clone();
     }
+    // Also those that were pinned before: of another protocol they prove nothing.
+    target.host_keys = keys::pins(target.protocol, target.host_keys)?;
+    targets::is_whole(&target).map_err(|why| {
+        Problem::invalid("document.targets.web", format!("{}: {why}", entry.name))
+    })?;
     if let Some(policy) = &entry.policy {
         target.policy = Some(policy.clone());
     }

@@ -226,6 +226,63 @@ async fn what_makes_no_sense_is_named() {
 }
 
 #[tokio::test]
+async fn a_web_target_says_how_it_is_spoken_to_and_what_it_must_prove() {
+    let house = House::new().await;
+    let (_, admin) = house.somebody("root", &[Role::Admin]).await;
+    let pin = format!("sha256//{}", data_encoding::BASE64.encode(&[7; 32]));
+    let ssh_key =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBGnbcHlQjWlqhpNtRZwOKHdjnIcRDMqHDlw0+ABnHvm";
+    let web = json!({"tls": true, "sign_in": {"by": "basic"}});
+    for (body, field) in [
+        (json!({"protocol": "web"}), "web"),
+        (json!({"protocol": "ssh", "web": web}), "web"),
+        (json!({"web": {"tls": true, "port": 1}}), "web.port"),
+        (json!({"web": web, "host_keys": [ssh_key]}), "host_keys[0]"),
+        (json!({"host_keys": [pin]}), "host_keys[0]"),
+        (
+            json!({"web": web, "host_keys": ["@cert-authority AAAA"]}),
+            "host_keys[0]",
+        ),
+    ] {
+        let mut whole = json!({"name": "wiki", "address": "a:1"});
+        for (key, value) in body.as_object().unwrap() {
+            whole[key] = value.clone();
+        }
+        let answer = house.post("/targets", &admin, whole).await;
+        let answer = answer.refused(422, "invalid");
+        assert_eq!(answer.json["fields"][0]["field"], field, "{}", answer.text);
+    }
+    let body = json!({"name": "wiki", "address": "a:443", "web": web, "host_keys": [pin]});
+    let made = house.post("/targets", &admin, body).await.is(201);
+    assert_eq!(made.json["protocol"], "web");
+    assert_eq!(made.json["web"]["path"], "/");
+    let change = json!({"web": {"tls": false, "path": "/w"}, "host_keys": []});
+    let path = "/targets/wiki";
+    let changed = house.send(Method::PATCH, path, Some(&admin), Some(change));
+    let changed = changed.await.is(200);
+    assert_eq!(changed.json["web"]["path"], "/w/");
+    assert_eq!(changed.json["web"]["sign_in"]["by"], "none");
+    let document = json!({"document": {"targets": [
+        {"name": "wiki", "web": {"tls": true, "sign_in": {"by": "bearer"}}},
+        {"name": "grafana", "address": "g:3000", "web": {"tls": false}},
+    ]}});
+    house.post("/apply", &admin, document).await.is(200);
+    let shown = house.get("/targets/grafana", &admin).await.is(200);
+    assert_eq!(shown.json["protocol"], "web");
+    let shown = house.get(path, &admin).await.is(200);
+    assert_eq!(shown.json["web"]["sign_in"]["by"], "bearer");
+    let wrong = json!({"document": {"targets": [{"name": "wiki", "protocol": "ssh"}]}});
+    let turned = house.post("/apply", &admin, wrong).await.is(200);
+    assert_eq!(
+        turned.json["changes"][0]["action"], "update",
+        "{}",
+        turned.text
+    );
+    let shown = house.get(path, &admin).await.is(200);
+    assert!(shown.json["web"].is_null(), "{}", shown.text);
+}
+
+#[tokio::test]
 async fn one_policy_is_the_default_and_one_in_use_stays() {
     let house = House::new().await;
     let (_, admin) = house.somebody("root", &[Role::Admin]).await;

@@ -16,7 +16,10 @@ pub use self::{
     command::{CommandPattern, NotACommandPattern},
     endpoint::{Endpoint, EndpointPattern, NotAnEndpoint, NotAnEndpointPattern},
 };
-use super::text::Text;
+use super::{
+    text::Text,
+    web::{CanonicalPath, HttpPattern, NotAnHttpPattern},
+};
 
 /// One thing a session may do. A channel that needs one it has not is refused.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -39,6 +42,12 @@ pub enum Capability {
     Agent,
     /// The client's display, used from the target.
     X11,
+    /// Every request to a web target.
+    Http,
+    /// The requests that fit.
+    HttpListed(HttpPattern),
+    /// WebSockets, at the paths where a GET is allowed.
+    WebSocket,
 }
 
 /// One thing that somebody is about to do.
@@ -55,13 +64,19 @@ pub enum Use<'a> {
     RemoteForward(&'a Endpoint),
     Agent,
     X11,
+    Http {
+        method: &'a str,
+        path: &'a CanonicalPath,
+    },
+    WebSocket,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotACapability {
     #[error(
         "{0:?} is not a capability: shell, exec, exec:COMMAND, sftp-read, sftp-write, scp-up, \
-         scp-down, forward:HOST:PORT, remote-forward:ADDRESS:PORT, agent or x11 is expected"
+         scp-down, forward:HOST:PORT, remote-forward:ADDRESS:PORT, agent, x11, http, \
+         http:METHODS PATH or websocket is expected"
     )]
     Unknown(String),
     #[error("{text:?}: {why}")]
@@ -74,12 +89,21 @@ pub enum NotACapability {
         text: String,
         why: NotAnEndpointPattern,
     },
+    #[error("{text:?}: {why}")]
+    Http { text: String, why: NotAnHttpPattern },
 }
 
 impl Capability {
     /// What a policy that names none gives: working on the target and with its files. What
     /// reaches further, the network around it or the client's machine, must be named.
-    pub const ORDINARY: [Self; 4] = [Self::Shell, Self::Exec, Self::SftpRead, Self::SftpWrite];
+    pub const ORDINARY: [Self; 6] = [
+        Self::Shell,
+        Self::Exec,
+        Self::SftpRead,
+        Self::SftpWrite,
+        Self::Http,
+        Self::WebSocket,
+    ];
 
     /// Whether this capability alone is enough.
     pub fn admits(&self, wanted: Use<'_>) -> bool {
@@ -90,10 +114,13 @@ impl Capability {
             | (Self::ScpUp, Use::ScpUp)
             | (Self::ScpDown, Use::ScpDown)
             | (Self::Agent, Use::Agent)
-            | (Self::X11, Use::X11) => true,
+            | (Self::X11, Use::X11)
+            | (Self::Http, Use::Http { .. })
+            | (Self::WebSocket, Use::WebSocket) => true,
             // To the target scp is a command like any other.
             (Self::Exec, Use::Exec(_) | Use::ScpUp | Use::ScpDown) => true,
             (Self::ExecListed(pattern), Use::Exec(command)) => pattern.fits(command),
+            (Self::HttpListed(pattern), Use::Http { method, path }) => pattern.fits(method, path),
             (Self::Forward(pattern), Use::Forward(endpoint))
             | (Self::RemoteForward(pattern), Use::RemoteForward(endpoint)) => {
                 pattern.fits(endpoint)
@@ -116,6 +143,8 @@ impl FromStr for Capability {
             "scp-down" => Some(Self::ScpDown),
             "agent" => Some(Self::Agent),
             "x11" => Some(Self::X11),
+            "http" => Some(Self::Http),
+            "websocket" => Some(Self::WebSocket),
             _ => None,
         };
         if let Some(plain) = plain {
@@ -148,6 +177,15 @@ impl FromStr for Capability {
                         why: NotAnEndpointPattern::Port,
                     }),
                 }
+            }
+            Some(("http", pattern)) => {
+                pattern
+                    .parse()
+                    .map(Self::HttpListed)
+                    .map_err(|why| NotACapability::Http {
+                        text: shown(text),
+                        why,
+                    })
             }
             Some(("remote-forward", pattern)) => Ok(Self::RemoteForward(endpoint(pattern)?)),
             _ => Err(NotACapability::Unknown(shown(text))),
@@ -189,6 +227,9 @@ impl fmt::Display for Capability {
             Self::RemoteForward(pattern) => write!(f, "remote-forward:{pattern}"),
             Self::Agent => f.write_str("agent"),
             Self::X11 => f.write_str("x11"),
+            Self::Http => f.write_str("http"),
+            Self::HttpListed(pattern) => write!(f, "http:{pattern}"),
+            Self::WebSocket => f.write_str("websocket"),
         }
     }
 }
@@ -213,6 +254,10 @@ impl fmt::Display for Use<'_> {
             Self::RemoteForward(endpoint) => write!(f, "forwarding from {endpoint}"),
             Self::Agent => f.write_str("agent forwarding"),
             Self::X11 => f.write_str("X11 forwarding"),
+            Self::Http { method, path } => {
+                write!(f, "{} {}", shown(method), shown(path.as_str()))
+            }
+            Self::WebSocket => f.write_str("WebSockets"),
         }
     }
 }

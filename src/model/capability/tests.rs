@@ -37,6 +37,11 @@ fn what_is_written_is_read_and_written_again() {
         "remote-forward:*:0",
         "agent",
         "x11",
+        "http",
+        "http:* /**",
+        "http:GET,HEAD /api/**",
+        "http:POST /api/*/run",
+        "websocket",
     ] {
         assert_eq!(parsed(text).to_string(), text);
         let json = serde_json::to_string(text).unwrap();
@@ -95,6 +100,12 @@ fn what_is_no_capability_is_named() {
         "forward:[::ffff:10.0.0.0/104]:22",
         "forward:[fe80::1%eth0]:22",
         "remote-forward::8080",
+        "http:",
+        "http:GET",
+        "http:get /",
+        "http:GET /a/../b",
+        "http:GET /a/**/b",
+        "websocket:/a",
         &long,
         &long_host,
     ] {

@@ -60,6 +60,7 @@ fn place(terms: Terms) -> Place {
             protocol: Protocol::Ssh,
             address: "127.0.0.1:22".parse().unwrap(),
             host_keys: Vec::new(),
+            web: None,
             policy: None,
             description: Text::default(),
             labels: Vec::new(),

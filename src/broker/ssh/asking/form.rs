@@ -156,6 +156,7 @@ mod tests {
                 protocol: Protocol::Ssh,
                 address: "db1:22".parse().unwrap(),
                 host_keys: Vec::new(),
+                web: None,
                 policy: None,
                 description: Text::default(),
                 labels: Vec::new(),

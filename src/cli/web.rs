@@ -1,0 +1,236 @@
+//! What `target add` and `target set` say of a web target.
+//!
+//! Reads one URL and how the gateway signs in there. No secret is given here: that is the
+//! account's.
+
+use std::{path::Path, str::FromStr};
+
+use clap::Args;
+use data_encoding::BASE64;
+use rustls_pki_types::{CertificateDer, pem::PemObject};
+use serde_json::{Map, Value, json};
+
+use super::{exit::Failure, json, screen::Screen};
+use crate::model::{
+    name::TargetName,
+    target::Address,
+    web::{Origin, QueryName},
+};
+
+#[derive(Args)]
+pub struct WebArgs {
+    /// A web application instead: http://127.0.0.1:3000/ or https://wiki.internal/
+    #[arg(long, value_name = "URL")]
+    web: Option<WebUrl>,
+    /// The gateway signs in with the account's login and password (Basic)
+    #[arg(long, group = "web_sign_in")]
+    basic: bool,
+    /// The account's password is a token, sent as Authorization: Bearer
+    #[arg(long, group = "web_sign_in")]
+    bearer: bool,
+    /// The account's password goes into a header, where {secret} stands
+    #[arg(long, group = "web_sign_in", value_name = "NAME: TEXT")]
+    header: Option<String>,
+    /// The account's password goes into this parameter of the query
+    #[arg(long, group = "web_sign_in", value_name = "NAME")]
+    query: Option<QueryName>,
+    /// The target needs no sign-in
+    #[arg(long, group = "web_sign_in")]
+    no_sign_in: bool,
+    /// The name by which the target knows itself, where its address says another
+    #[arg(long, value_name = "HOST")]
+    web_host: Option<Origin>,
+}
+
+/// `https://wiki.internal/w/`: where a web target is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebUrl {
+    tls: bool,
+    address: Address,
+    path: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this is not the address of a web application: http://HOST:PORT/ or https://HOST:PORT/, and a \
+     path if everything lies below one, is expected"
+)]
+pub struct NotAWebUrl;
+
+impl FromStr for WebUrl {
+    type Err = NotAWebUrl;
+    fn from_str(text: &str) -> Result<Self, NotAWebUrl> {
+        let (tls, rest) = match text.split_once("://") {
+            Some(("https", rest)) => (true, rest),
+            Some(("http", rest)) => (false, rest),
+            _ => return Err(NotAWebUrl),
+        };
+        let (authority, path) = match rest.find('/') {
+            Some(at) => rest.split_at(at),
+            None => (rest, "/"),
+        };
+        let usual = if tls { 443 } else { 80 };
+        let address = match authority.parse() {
+            Ok(address) => address,
+            Err(_) => format!("{authority}:{usual}")
+                .parse()
+                .map_err(|_| NotAWebUrl)?,
+        };
+        match path.contains(['?', '#']) {
+            true => Err(NotAWebUrl),
+            false => Ok(Self {
+                tls,
+                address,
+                path: path.to_owned(),
+            }),
+        }
+    }
+}
+
+/// What was said of a new web target.
+pub struct Said {
+    tls: bool,
+    address: Address,
+}
+
+impl Said {
+    /// What is still to be done, or to be known.
+    pub fn note(&self, pinned: bool, name: &TargetName, screen: &Screen) {
+        if self.tls && !pinned {
+            screen.note(format!(
+                "Nothing is pinned, so nobody gets through yet: doorward target set {name} \
+                 --authority FILE, or --pin sha256//BASE64 of the key of {}",
+                self.address
+            ));
+        }
+        if !self.tls {
+            screen.note(
+                "Without TLS whoever is between the gateway and the target reads along, the \
+                 credential included.",
+            );
+        }
+    }
+}
+
+impl WebArgs {
+    pub fn is_given(&self) -> bool {
+        self.web.is_some() || self.web_host.is_some() || self.signs_in()
+    }
+
+    fn signs_in(&self) -> bool {
+        let Self {
+            basic,
+            bearer,
+            header,
+            query,
+            no_sign_in,
+            ..
+        } = self;
+        *basic || *bearer || *no_sign_in || header.is_some() || query.is_some()
+    }
+
+    /// The fields of a target that is not there yet; none where it is no web target.
+    pub fn of_new(&self, fields: &mut Map<String, Value>) -> Result<Option<Said>, Failure> {
+        let Some(WebUrl { tls, address, .. }) = &self.web else {
+            return match self.is_given() {
+                true => Err(Failure::usage("a web target is named by --web URL")),
+                false => Ok(None),
+            };
+        };
+        self.put(json!({}), fields)?;
+        Ok(Some(Said {
+            tls: *tls,
+            address: address.clone(),
+        }))
+    }
+
+    /// The fields that change, of a target that is there: what is not said stays.
+    pub fn of_known(&self, before: &Value, fields: &mut Map<String, Value>) -> Result<(), Failure> {
+        if !before["web"].is_object() {
+            return Err(Failure::usage(format!(
+                "{} is no web target",
+                json::text(before, "name")
+            )));
+        }
+        self.put(before["web"].clone(), fields)
+    }
+
+    fn put(&self, mut web: Value, fields: &mut Map<String, Value>) -> Result<(), Failure> {
+        if let Some(WebUrl { tls, address, path }) = &self.web {
+            fields.insert("address".to_owned(), json!(address));
+            web["tls"] = json!(tls);
+            web["path"] = json!(path);
+        }
+        if let Some(host) = &self.web_host {
+            web["host"] = json!(host);
+        }
+        if self.signs_in() {
+            web["sign_in"] = self.sign_in()?;
+        }
+        fields.insert("web".to_owned(), web);
+        Ok(())
+    }
+
+    fn sign_in(&self) -> Result<Value, Failure> {
+        if let Some(header) = &self.header {
+            let (name, template) = header.split_once(':').ok_or_else(|| {
+                Failure::usage("--header needs a name and a text: 'X-Api-Key: {secret}'")
+            })?;
+            return Ok(json!({ "by": "header", "name": name, "template": template.trim() }));
+        }
+        Ok(match &self.query {
+            Some(name) => json!({ "by": "query", "name": name }),
+            None if self.basic => json!({ "by": "basic" }),
+            None if self.bearer => json!({ "by": "bearer" }),
+            None => json!({ "by": "none" }),
+        })
+    }
+}
+
+/// The authorities in a file of certificates, each as a line to pin.
+pub fn authorities(pem: &str, path: &Path) -> Result<Vec<String>, Failure> {
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+    match read {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates
+            .iter()
+            .map(|der| format!("@cert-authority {}", BASE64.encode(der)))
+            .collect()),
+        _ => Err(Failure::usage(format!(
+            "there is no certificate in PEM form in {}",
+            path.display()
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_web_application_is_named_by_its_address() {
+        for (text, tls, address, path) in [
+            ("http://127.0.0.1:3000/", false, "127.0.0.1:3000", "/"),
+            ("https://wiki.internal", true, "wiki.internal:443", "/"),
+            ("http://wiki/w/", false, "wiki:80", "/w/"),
+            ("https://[::1]:8443/a", true, "[::1]:8443", "/a"),
+        ] {
+            let expected = WebUrl {
+                tls,
+                address: address.parse().unwrap(),
+                path: path.to_owned(),
+            };
+            assert_eq!(text.parse(), Ok(expected), "{text}");
+        }
+        for text in [
+            "",
+            "wiki",
+            "ftp://wiki/",
+            "http://",
+            "http://a:b@wiki/",
+            "http://wiki/?a",
+            "http://wi ki",
+        ] {
+            assert_eq!(text.parse::<WebUrl>(), Err(NotAWebUrl), "{text}");
+        }
+    }
+}

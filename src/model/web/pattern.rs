@@ -1,0 +1,210 @@
+//! The requests that a policy lists: `GET,HEAD /api/**`.
+//!
+//! Compared with the canonical path, piece by piece. What is not listed is not admitted, and
+//! no wildcard stands for an empty piece, so that `//` opens nothing that `/` does not.
+
+use std::{collections::BTreeSet, fmt, str::FromStr};
+
+use super::path::{CanonicalPath, NotAPath};
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HttpPattern {
+    /// None is every method.
+    methods: Option<BTreeSet<String>>,
+    pieces: Vec<Piece>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Piece {
+    Literal(String),
+    /// `*`: one piece, whatever it is.
+    One,
+    /// `**`: the rest, however deep; stands last.
+    Rest,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotAnHttpPattern {
+    #[error("methods and a path are expected: GET,HEAD /api/**, or * /api/**")]
+    Form,
+    #[error("a method is written in capital letters: GET")]
+    Method,
+    #[error("{0}")]
+    Path(NotAPath),
+    #[error("a wildcard stands alone between slashes, and ** stands last")]
+    Wildcard,
+}
+
+impl HttpPattern {
+    pub fn fits(&self, method: &str, path: &CanonicalPath) -> bool {
+        let method_fits = match &self.methods {
+            None => true,
+            Some(methods) => methods.contains(method),
+        };
+        method_fits && self.fits_path(path)
+    }
+
+    fn fits_path(&self, path: &CanonicalPath) -> bool {
+        let mut segments = path.segments();
+        for piece in &self.pieces {
+            let segment = match (piece, segments.next()) {
+                (Piece::Rest, Some(_)) => return true,
+                (_, None) => return false,
+                (_, Some(segment)) => segment,
+            };
+            match piece {
+                Piece::Literal(literal) if literal == segment => {}
+                Piece::One if !segment.is_empty() => {}
+                _ => return false,
+            }
+        }
+        segments.next().is_none()
+    }
+}
+
+impl FromStr for HttpPattern {
+    type Err = NotAnHttpPattern;
+
+    fn from_str(text: &str) -> Result<Self, NotAnHttpPattern> {
+        let (methods, path) = text.split_once(' ').ok_or(NotAnHttpPattern::Form)?;
+        let methods = match methods {
+            "*" => None,
+            listed => Some(listed.split(',').map(method).collect::<Result<_, _>>()?),
+        };
+        // The wildcards are allowed characters of a path, so the rest is judged as one.
+        let path: CanonicalPath = path.parse().map_err(NotAnHttpPattern::Path)?;
+        let count = path.segments().count();
+        let mut pieces = Vec::with_capacity(count);
+        for (index, segment) in path.segments().enumerate() {
+            let last = index + 1 == count;
+            pieces.push(match segment {
+                "*" => Piece::One,
+                "**" if last => Piece::Rest,
+                segment if segment.contains('*') => return Err(NotAnHttpPattern::Wildcard),
+                "" if !last => return Err(NotAnHttpPattern::Wildcard),
+                segment => Piece::Literal(segment.to_owned()),
+            });
+        }
+        Ok(Self { methods, pieces })
+    }
+}
+
+fn method(text: &str) -> Result<String, NotAnHttpPattern> {
+    let sound = (1..=32).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte == b'-');
+    match sound {
+        true => Ok(text.to_owned()),
+        false => Err(NotAnHttpPattern::Method),
+    }
+}
+
+impl fmt::Display for HttpPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.methods {
+            None => f.write_str("*")?,
+            Some(methods) => {
+                let methods: Vec<_> = methods.iter().map(String::as_str).collect();
+                f.write_str(&methods.join(","))?;
+            }
+        }
+        f.write_str(" ")?;
+        for piece in &self.pieces {
+            match piece {
+                Piece::Literal(literal) => write!(f, "/{literal}")?,
+                Piece::One => f.write_str("/*")?,
+                Piece::Rest => f.write_str("/**")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn fits(pattern: &str, method: &str, path: &str) -> bool {
+        let pattern: HttpPattern = pattern.parse().unwrap_or_else(|error| panic!("{error}"));
+        pattern.fits(method, &path.parse().unwrap())
+    }
+
+    #[test]
+    fn what_is_listed_fits_and_nothing_else() {
+        for (pattern, method, path, expected) in [
+            ("* /**", "DELETE", "/", true),
+            ("* /**", "GET", "/a/b/c", true),
+            ("GET /", "GET", "/", true),
+            ("GET /", "GET", "/a", false),
+            ("GET,HEAD /api/**", "HEAD", "/api/x/y", true),
+            ("GET,HEAD /api/**", "POST", "/api/x", false),
+            ("GET,HEAD /api/**", "get", "/api/x", false),
+            ("GET /api/**", "GET", "/api/", true),
+            ("GET /api/**", "GET", "/api", false),
+            ("GET /api/**", "GET", "/apix", false),
+            ("GET /api/**", "GET", "//api/x", false),
+            ("GET /api/*/status", "GET", "/api/7/status", true),
+            ("GET /api/*/status", "GET", "/api//status", false),
+            ("GET /api/*/status", "GET", "/api/7/8/status", false),
+            ("GET /api/*", "GET", "/api/", false),
+            ("GET /a%20b/c", "GET", "/a%20b/c", true),
+            ("GET /%61", "GET", "/a", true),
+            ("GET /a/", "GET", "/a/", true),
+            ("GET /a/", "GET", "/a", false),
+        ] {
+            assert_eq!(
+                fits(pattern, method, path),
+                expected,
+                "{pattern} {method} {path}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_pattern_is_refused() {
+        for text in [
+            "",
+            "GET",
+            "/api",
+            "GET  /",
+            "get /",
+            "GET, /",
+            "GET,  /",
+            "GET api",
+            "GET /a/**/b",
+            "GET /a*",
+            "GET /*a",
+            "GET /a/***",
+            "GET /../a",
+            "GET /a//b",
+            "GET /a%2f",
+            "GET /a?b",
+        ] {
+            assert!(text.parse::<HttpPattern>().is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        /// A target that merges slashes sees a path that was listed too.
+        #[test]
+        fn doubled_slashes_open_nothing(
+            pattern in "(/([ab]|\\*)){0,3}(/\\*\\*|/)?",
+            path in "(/[ab]?){1,6}",
+        ) {
+            let Ok(pattern) = format!("GET {pattern}").parse::<HttpPattern>() else {
+                return Ok(());
+            };
+            let once: CanonicalPath = path.parse().unwrap();
+            let mut merged = path.clone();
+            while merged.contains("//") {
+                merged = merged.replace("//", "/");
+            }
+            if pattern.fits("GET", &once) {
+                prop_assert!(pattern.fits("GET", &merged.parse().unwrap()), "{pattern} {path}");
+            }
+        }
+    }
+}
