@@ -22,7 +22,7 @@ VOLUME /var/lib/doorward
 ENV DOORWARD_DATA__DIR=/var/lib/doorward \
     DOORWARD_ADMIN__CERTS=/var/lib/doorward/certs \
     DOORWARD_ADMIN__LISTEN=0.0.0.0:8443
-EXPOSE 2222 8443
+EXPOSE 2222 8443 8444
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/usr/local/bin/doorward"]
 CMD ["serve", "--config", "/etc/doorward/doorward.toml"]

@@ -31,6 +31,7 @@ const PASSWORD: &str = "correct horse battery staple";
 const CONFIGURATION: &str = r#"
 admin.listen = "127.0.0.1:0"
 ssh.listen = "127.0.0.1:0"
+web.listen = "127.0.0.1:0"
 metrics.listen = "127.0.0.1:0"
 log.format = "json"
 ssh.max_handshakes = 1000

@@ -19,10 +19,10 @@ pub use self::{
 };
 use crate::{
     api::{self, Api},
-    broker::{self, ssh},
+    broker::{self, ssh, web},
     cli::desk::Commands,
     clock::Clock,
-    config::{Config, LogLevel, SshConfig},
+    config::{Config, LogLevel, SshConfig, WebConfig},
     identity::Identity,
     keeper::Keeper,
     kill::Switchboard,
@@ -81,7 +81,7 @@ pub enum StartError {
 pub struct App {
     pub addresses: Addresses,
     parts: Parts,
-    tls: Tls,
+    certificates: Certificates,
     /// No new connections from here on.
     closing: CancellationToken,
     listeners: Vec<JoinHandle<()>>,
@@ -96,7 +96,15 @@ pub struct App {
 pub struct Addresses {
     pub admin: SocketAddr,
     pub ssh: SocketAddr,
+    pub web: SocketAddr,
     pub metrics: SocketAddr,
+}
+
+/// Of the listeners that speak TLS.
+#[derive(Clone)]
+struct Certificates {
+    admin: Tls,
+    web: Tls,
 }
 
 /// What everything stands on.
@@ -117,6 +125,7 @@ struct Parts {
 struct Sockets {
     admin: TcpListener,
     ssh: TcpListener,
+    web: TcpListener,
     metrics: TcpListener,
 }
 
@@ -128,6 +137,7 @@ impl App {
         let sockets = Sockets {
             admin: bind("admin.listen", config.admin.listen.address()).await?,
             ssh: bind("ssh.listen", config.ssh.listen.address()).await?,
+            web: bind("web.listen", config.web.listen.address()).await?,
             metrics: bind("metrics.listen", config.metrics.listen.address()).await?,
         };
         open::folder(&config.data.dir)?;
@@ -136,8 +146,11 @@ impl App {
         let signer = open::signer(&config)?;
         let clock = Clock::system();
         open::floor(&clock, &store).await?;
-        let tls = Tls::open(&config.admin, clock.clone())?;
-        let ssh = ssh_settings(&config.ssh, names(&config, &tls))?;
+        let certificates = Certificates {
+            admin: Tls::open(&config.admin, clock.clone())?,
+            web: Tls::open_web(&config.admin, config.web.domain.as_str(), clock.clone())?,
+        };
+        let ssh = ssh_settings(&config.ssh, names(&config, &certificates.admin))?;
         let user_authority = open::authority(&store, &vault, clock.now()).await?;
         let ssh_facts = facts(&ssh, user_authority);
 
@@ -172,11 +185,18 @@ impl App {
         let (closing, stopping) = (CancellationToken::new(), CancellationToken::new());
         Ok(Self {
             addresses,
-            listeners: parts.listen(sockets, gate, &vault, (ssh, ssh_facts), &tls, &closing)?,
-            workers: parts.workers(node, &tls, &stopping),
+            listeners: parts.listen(
+                (sockets, addresses),
+                gate,
+                &vault,
+                (ssh, ssh_facts),
+                &certificates,
+                &closing,
+            )?,
+            workers: parts.workers(node, &certificates, &stopping),
             clerk: tokio::spawn(clerk.run()),
             parts,
-            tls,
+            certificates,
             closing,
             stopping,
         })
@@ -189,18 +209,21 @@ impl App {
 
     /// The certificate of the local authority, where no other certificate was given.
     pub fn authority(&self) -> Option<PathBuf> {
-        self.tls.authority()
+        self.certificates.admin.authority()
     }
 
     /// Takes up new certificates and a new log level. What is wrong leaves the old as it was.
     pub fn reload(&self, log: &Log, level: LogLevel) {
         log.set_level(level);
-        match self.tls.reload() {
-            Ok(()) => info!(log_level = level.as_str(), "Reloaded"),
-            Err(error) => warn!(
-                error = &error as &dyn std::error::Error,
-                "Certificates not reloaded, the old ones stay"
-            ),
+        let Certificates { admin, web } = &self.certificates;
+        for tls in [admin, web] {
+            match tls.reload() {
+                Ok(()) => info!(log_level = level.as_str(), "Reloaded"),
+                Err(error) => warn!(
+                    error = &error as &dyn std::error::Error,
+                    "Certificates not reloaded, the old ones stay"
+                ),
+            }
         }
     }
 
@@ -259,7 +282,10 @@ impl Parts {
             recordings: self.recordings.clone(),
             node,
             metrics: self.metrics.clone(),
-            ways_in: self.config.ways_in(addresses.admin, addresses.ssh),
+            ways_in: self
+                .config
+                .ways_in(addresses.admin, addresses.ssh, addresses.web),
+            own_ports: addresses.ports(),
             warn_before: self.config.ssh.warn_before.clone(),
             bind_certificates: self.config.ssh.bind_certificates,
         };
@@ -268,11 +294,11 @@ impl Parts {
 
     fn listen(
         &self,
-        sockets: Sockets,
+        (sockets, addresses): (Sockets, Addresses),
         gate: Gate,
         vault: &Vault,
         (settings, ssh_facts): (ssh::SshSettings, api::ssh::SshFacts),
-        tls: &Tls,
+        certificates: &Certificates,
         closing: &CancellationToken,
     ) -> Result<Vec<JoinHandle<()>>, StartError> {
         let Self { config, .. } = self;
@@ -301,8 +327,15 @@ impl Parts {
             api: api.router(),
             ways_in: gate.ways_in().clone(),
         };
+        let web_settings = web::WebSettings {
+            tls: certificates.web.server_config()?,
+            way: gate.ways_in().web.clone(),
+            port: addresses.web.port(),
+            closing: closing.clone(),
+        };
+        let web_broker = web::WebBroker::new(gate.clone(), web_settings);
         let broker = ssh::SshBroker::new(gate, settings, Arc::new(commands));
-        let server_config = tls.server_config()?;
+        let server_config = certificates.admin.server_config()?;
         let admin = api::server::serve(
             sockets.admin,
             move || server_config.clone(),
@@ -316,15 +349,27 @@ impl Parts {
             limits(&config.ssh),
             closing.clone(),
         );
+        let web = broker::listen(
+            sockets.web,
+            Arc::new(web_broker),
+            web_limits(&config.web),
+            closing.clone(),
+        );
         let metrics = api::health::serve(sockets.metrics, health.router(), closing.clone());
         Ok(vec![
             tokio::spawn(admin),
             tokio::spawn(ssh),
+            tokio::spawn(web),
             tokio::spawn(metrics),
         ])
     }
 
-    fn workers(&self, node: Node, tls: &Tls, stopping: &CancellationToken) -> Vec<JoinHandle<()>> {
+    fn workers(
+        &self,
+        node: Node,
+        certificates: &Certificates,
+        stopping: &CancellationToken,
+    ) -> Vec<JoinHandle<()>> {
         let fail_closed_after = self.config.database.fail_closed_after.duration();
         let sweeper = Sweeper {
             store: self.store.clone(),
@@ -341,9 +386,10 @@ impl Parts {
             recordings: self.recordings.clone(),
             metrics: self.metrics.clone(),
         };
-        let (tls, stop) = (tls.clone(), stopping.clone());
+        let (tls, stop) = (certificates.clone(), stopping.clone());
         let certificates = async move {
-            stop.run_until_cancelled(tls.keep_fresh()).await;
+            let both = async { tokio::join!(tls.admin.keep_fresh(), tls.web.keep_fresh()) };
+            stop.run_until_cancelled(both).await;
         };
         vec![
             tokio::spawn(sweeper.run(stopping.clone())),
@@ -393,6 +439,14 @@ async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, Sta
         })
 }
 
+impl Addresses {
+    fn ports(&self) -> Vec<u16> {
+        [self.admin, self.ssh, self.web, self.metrics]
+            .map(|address| address.port())
+            .to_vec()
+    }
+}
+
 impl Sockets {
     fn addresses(&self) -> Result<Addresses, StartError> {
         let local = |listener: &TcpListener, key| {
@@ -406,16 +460,28 @@ impl Sockets {
         let addresses = Addresses {
             admin: local(&self.admin, "admin.listen")?,
             ssh: local(&self.ssh, "ssh.listen")?,
+            web: local(&self.web, "web.listen")?,
             metrics: local(&self.metrics, "metrics.listen")?,
         };
         info!(listener = "admin", address = %addresses.admin, "Listening");
         info!(listener = "ssh", address = %addresses.ssh, "Listening");
+        info!(listener = "web", address = %addresses.web, "Listening");
         info!(listener = "metrics", address = %addresses.metrics, "Listening");
         Ok(addresses)
     }
 }
 
 fn limits(config: &SshConfig) -> broker::Limits {
+    let size = |number: std::num::NonZeroU32| number.get() as usize;
+    broker::Limits {
+        handshakes: size(config.max_handshakes),
+        handshakes_per_address: size(config.max_per_address),
+        connections: size(config.max_connections),
+        handshake_timeout: config.handshake_timeout,
+    }
+}
+
+fn web_limits(config: &WebConfig) -> broker::Limits {
     let size = |number: std::num::NonZeroU32| number.get() as usize;
     broker::Limits {
         handshakes: size(config.max_handshakes),

@@ -6,8 +6,9 @@
 
 mod door;
 pub mod ssh;
+pub mod web;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use tokio::net::TcpStream;
 
@@ -16,6 +17,9 @@ use crate::kill::{KillSwitch, Leashed};
 
 /// One protocol's side of the door.
 pub trait Broker: Send + Sync + 'static {
+    /// How long a connection outlives its switch, to read why it ended.
+    const GRACE: Duration = GRACE;
+
     /// Serves one connection until it is over. Whatever it starts for it, it has ended
     /// when it returns.
     fn serve(&self, connection: Connection) -> impl Future<Output = ()> + Send;

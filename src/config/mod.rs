@@ -24,7 +24,11 @@ pub use self::{
     secret::SecretSource,
     values::{DatabaseUrl, Domain, EnvPattern, HostName, LogFormat, LogLevel, Port, machine},
 };
-use crate::model::{target::Address, time::Span, ways_in::WaysIn};
+use crate::model::{
+    target::Address,
+    time::Span,
+    ways_in::{WaysIn, WebWay},
+};
 
 /// Every section of `config/doorward.toml`, where each key is explained.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -34,6 +38,7 @@ pub struct Config {
     pub vault: VaultConfig,
     pub admin: AdminConfig,
     pub ssh: SshConfig,
+    pub web: WebConfig,
     pub recording: RecordingConfig,
     pub metrics: MetricsConfig,
     pub log: LogConfig,
@@ -87,6 +92,18 @@ pub struct SshConfig {
     pub wait_for_answer: Span,
     pub ask_at_sign_in: bool,
     pub warn_before: Vec<Span>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WebConfig {
+    pub listen: Port,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_port: Option<NonZeroU16>,
+    pub domain: Domain,
+    pub max_handshakes: NonZeroU32,
+    pub max_per_address: NonZeroU32,
+    pub max_connections: NonZeroU32,
+    pub handshake_timeout: Span,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -176,6 +193,20 @@ impl Default for SshConfig {
     }
 }
 
+impl Default for WebConfig {
+    fn default() -> Self {
+        Self {
+            listen: Port::everywhere(8444),
+            public_port: None,
+            domain: Domain::known("door.localhost"),
+            max_handshakes: nonzero(500),
+            max_per_address: nonzero(100),
+            max_connections: nonzero(20_000),
+            handshake_timeout: Span::seconds(20),
+        }
+    }
+}
+
 impl Default for RecordingConfig {
     fn default() -> Self {
         Self {
@@ -216,22 +247,27 @@ impl Default for LimitsConfig {
 
 impl Config {
     /// The listeners, each with the key that sets it.
-    pub fn listeners(&self) -> [(&'static str, SocketAddr); 3] {
+    pub fn listeners(&self) -> [(&'static str, SocketAddr); 4] {
         [
             ("admin.listen", self.admin.listen.address()),
             ("ssh.listen", self.ssh.listen.address()),
+            ("web.listen", self.web.listen.address()),
             ("metrics.listen", self.metrics.listen.address()),
         ]
     }
 
     /// What people are told, with the ports that are really listened on.
-    pub fn ways_in(&self, admin: SocketAddr, ssh: SocketAddr) -> WaysIn {
+    pub fn ways_in(&self, admin: SocketAddr, ssh: SocketAddr, web: SocketAddr) -> WaysIn {
         let said = |public: &Option<Address>, listening| match public {
             Some(address) => address.clone(),
             None => self.reached_at(listening),
         };
         let console = said(&self.admin.public, admin);
-        WaysIn::new(&console, said(&self.ssh.public, ssh))
+        let web = WebWay {
+            domain: self.web.domain.as_str().to_owned(),
+            port: self.web.public_port.map_or(web.port(), NonZeroU16::get),
+        };
+        WaysIn::new(&console, said(&self.ssh.public, ssh), web)
     }
 
     /// The best guess: the first configured name, else what the listener itself tells.
@@ -288,6 +324,7 @@ impl Config {
                 self.database.fail_closed_after,
             ),
             ("ssh.handshake_timeout", self.ssh.handshake_timeout),
+            ("web.handshake_timeout", self.web.handshake_timeout),
         ];
         let zero = never_zero.into_iter().filter(|(_, span)| span.is_zero());
         problems.extend(zero.map(|(key, _)| Problem::NoTime { key }));

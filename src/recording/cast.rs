@@ -61,7 +61,7 @@ impl Utf8 {
     /// Appends the event of these bytes, or nothing if they are the beginning of a character.
     pub fn output(&mut self, millis: u64, bytes: &[u8], into: &mut Vec<u8>) {
         let before = into.len();
-        open(millis, 'o', into);
+        open(millis, "o", into);
         let empty = into.len();
         self.decode(bytes, into);
         if into.len() == empty {
@@ -75,7 +75,7 @@ impl Utf8 {
     pub fn end(&mut self, millis: u64, into: &mut Vec<u8>) {
         if self.held > 0 {
             self.held = 0;
-            event(millis, 'o', REPLACEMENT, into);
+            event(millis, "o", REPLACEMENT, into);
         }
     }
 
@@ -155,27 +155,37 @@ impl Utf8 {
 
 /// What was typed; players do not show it, as the output has it too.
 pub fn input(millis: u64, text: &str, into: &mut Vec<u8>) {
-    event(millis, 'i', text, into);
+    event(millis, "i", text, into);
 }
 
 pub fn resize(millis: u64, width: u32, height: u32, into: &mut Vec<u8>) {
-    event(millis, 'r', &format!("{width}x{height}"), into);
+    event(millis, "r", &format!("{width}x{height}"), into);
 }
 
 /// What the gateway has to say about the recording; players list it beside the output.
 pub fn marker(millis: u64, text: &str, into: &mut Vec<u8>) {
-    event(millis, 'm', text, into);
+    event(millis, "m", text, into);
+}
+
+/// A request to a web target as it is passed on, as JSON; players pass over it.
+pub fn request(millis: u64, json: &str, into: &mut Vec<u8>) {
+    event(millis, "request", json, into);
+}
+
+/// What became of a request, as JSON.
+pub fn answer(millis: u64, json: &str, into: &mut Vec<u8>) {
+    event(millis, "answer", json, into);
 }
 
 const REPLACEMENT: &str = "\u{fffd}";
 
-fn event(millis: u64, code: char, text: &str, into: &mut Vec<u8>) {
+fn event(millis: u64, code: &str, text: &str, into: &mut Vec<u8>) {
     open(millis, code, into);
     escape(text, into);
     close(into);
 }
 
-fn open(millis: u64, code: char, into: &mut Vec<u8>) {
+fn open(millis: u64, code: &str, into: &mut Vec<u8>) {
     write!(
         into,
         "[{}.{:03},\"{code}\",\"",

@@ -18,6 +18,8 @@ pub enum Content {
     Command(String),
     /// A subsystem: a protocol between programs, counted and hashed only.
     Subsystem(String),
+    /// What goes to a web target: a line for each request and its answer, no bodies.
+    Requests,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +39,7 @@ impl Content {
             Self::Terminal(_) => "terminal",
             Self::Command(_) => "command",
             Self::Subsystem(_) => "subsystem",
+            Self::Requests => "requests",
         }
     }
 }
@@ -92,7 +95,7 @@ impl Events {
             Content::Command(_) => Rule::Text {
                 binary_kept: BINARY_KEPT,
             },
-            Content::Subsystem(_) => Rule::Counted,
+            Content::Subsystem(_) | Content::Requests => Rule::Counted,
         };
         Self {
             rule,
@@ -107,7 +110,7 @@ impl Events {
     pub fn with_input(self, content: &Content) -> Self {
         let input = match content {
             Content::Terminal(_) => Input::Typed(Box::default()),
-            Content::Command(_) | Content::Subsystem(_) => Input::Counted(0),
+            Content::Command(_) | Content::Subsystem(_) | Content::Requests => Input::Counted(0),
         };
         Self { input, ..self }
     }

@@ -22,8 +22,15 @@ pub struct Event {
 pub enum Kind {
     Output(String),
     Input(String),
-    Resize { width: u32, height: u32 },
+    Resize {
+        width: u32,
+        height: u32,
+    },
     Marker(String),
+    /// A request to a web target, as JSON.
+    Request(String),
+    /// What became of a request, as JSON.
+    Answer(String),
 }
 
 /// A recording that is being read.
@@ -154,6 +161,8 @@ fn event(line: &[u8]) -> Parsed {
         "o" => Kind::Output(data),
         "i" => Kind::Input(data),
         "m" => Kind::Marker(data),
+        "request" => Kind::Request(data),
+        "answer" => Kind::Answer(data),
         "r" => match size(&data) {
             Some((width, height)) => Kind::Resize { width, height },
             None => return Parsed::Bad,

@@ -193,7 +193,7 @@ impl Recorder {
     fn header(&self, content: &Content, id: &RecordingId, at: Timestamp) -> Header {
         let terminal = match content {
             Content::Terminal(terminal) => Some(terminal),
-            Content::Command(_) | Content::Subsystem(_) => None,
+            Content::Command(_) | Content::Subsystem(_) | Content::Requests => None,
         };
         Header {
             version: Header::VERSION,
@@ -206,6 +206,7 @@ impl Recorder {
                 Content::Terminal(terminal) => terminal.command.clone(),
                 Content::Command(command) => Some(command.clone()),
                 Content::Subsystem(name) => Some(name.clone()),
+                Content::Requests => None,
             },
             env: Env {
                 term: terminal.map(|terminal| terminal.term.clone()),
@@ -324,6 +325,28 @@ impl Track {
             events.marker(millis, text, into);
         })
         .await
+    }
+
+    /// Accepts a request to a web target, as JSON. Pass it on after this returned `Ok`.
+    ///
+    /// # Errors
+    /// As `output`.
+    pub async fn request(&self, json: &str) -> Result<(), RecordingError> {
+        let Some(tape) = &self.tape else {
+            return Ok(());
+        };
+        tape.accept(&self.switch, |_, millis, into| {
+            cast::request(millis, json, into);
+        })
+        .await
+    }
+
+    /// Takes what became of a request, as JSON. Never waits: there is one for each request
+    /// that was waited for, so they stay within bounds too.
+    pub fn answer(&self, json: &str) {
+        if let Some(tape) = &self.tape {
+            tape.add_small(|_, millis, into| cast::answer(millis, json, into));
+        }
     }
 
     /// Ends the recording with a last word (`exit status 0`) and waits until it is on the disk.

@@ -83,8 +83,12 @@ impl Search {
                 break;
             }
             let event = event?;
-            if let Kind::Output(text) = &event.kind {
-                lines.take(event.at, text, |at, line| found.extend(self.line(at, line)));
+            match &event.kind {
+                Kind::Output(text) => {
+                    lines.take(event.at, text, |at, line| found.extend(self.line(at, line)));
+                }
+                Kind::Request(json) => found.extend(self.line(event.at, json)),
+                _ => {}
             }
         }
         lines.end(|at, line| found.extend(self.line(at, line)));

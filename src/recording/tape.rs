@@ -197,6 +197,14 @@ impl Tape {
         }
     }
 
+    /// Accepts something small even where the queue is full, as long as it is accepted at all.
+    pub fn add_small(self: &Arc<Self>, write: impl FnOnce(&mut Events, u64, &mut Vec<u8>)) {
+        let mut state = self.state();
+        if !state.closing && state.failure.is_none() {
+            self.put(&mut state, write);
+        }
+    }
+
     /// Ends the recording with a last word; waits for nothing. Once is enough.
     pub fn close(self: &Arc<Self>, last_word: Option<&str>) {
         let mut state = self.state();

@@ -23,6 +23,11 @@ pub enum DialError {
     Unreachable(Address, #[source] std::io::Error),
     #[error("the target {0} did not answer within {1:?}")]
     TimedOut(Address, Duration),
+    #[error(
+        "the target {0} is a name for the gateway itself, or for a link-local address; if that \
+         is meant, an admin gives the address instead of the name"
+    )]
+    Misled(Address),
     #[error("{0}")]
     Killed(KillReason),
 }
@@ -31,13 +36,49 @@ pub enum DialError {
 pub struct Dialled {
     pub stream: Leashed<TcpStream>,
     pub source: Option<IpAddr>,
+    /// Whether the other end is on this machine.
+    pub is_here: bool,
 }
 
 pub async fn dial(address: &Address, switch: &KillSwitch) -> Result<Dialled, DialError> {
+    reach(address, |_| true, switch).await
+}
+
+/// The same for what anybody may be led to by a name: not to the gateway's own listeners, and
+/// not to what machines of a cloud tell their neighbours (169.254.169.254). An address that an
+/// admin wrote down is meant.
+pub async fn dial_elsewhere(
+    address: &Address,
+    own_ports: &[u16],
+    switch: &KillSwitch,
+) -> Result<Dialled, DialError> {
+    if address.host().parse::<IpAddr>().is_ok() {
+        return dial(address, switch).await;
+    }
+    let dialled = reach(address, |found| !is_link_local(found), switch).await?;
+    let own = own_ports.contains(&address.port()) && dialled.is_here;
+    match own {
+        true => Err(DialError::Misled(address.clone())),
+        false => Ok(dialled),
+    }
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
+}
+
+async fn reach(
+    address: &Address,
+    may: impl Fn(IpAddr) -> bool,
+    switch: &KillSwitch,
+) -> Result<Dialled, DialError> {
     let stream = tokio::select! {
         biased;
         reason = switch.killed() => return Err(DialError::Killed(reason)),
-        tried = tokio::time::timeout(PATIENCE, connect(address)) => {
+        tried = tokio::time::timeout(PATIENCE, connect(address, may)) => {
             tried.map_err(|_| DialError::TimedOut(address.clone(), PATIENCE))??
         }
     };
@@ -49,8 +90,11 @@ pub async fn dial(address: &Address, switch: &KillSwitch) -> Result<Dialled, Dia
         .local_addr()
         .ok()
         .map(|local| local.ip().to_canonical());
+    let there = stream.peer_addr().ok().map(|peer| peer.ip().to_canonical());
     Ok(Dialled {
         stream: Leashed::new(stream, switch.clone()),
+        // A machine reaches itself from the address it reaches.
+        is_here: there.is_none() || there == source,
         source,
     })
 }
@@ -59,12 +103,15 @@ pub async fn dial(address: &Address, switch: &KillSwitch) -> Result<Dialled, Dia
     clippy::disallowed_methods,
     reason = "this is the one place that connects"
 )]
-async fn connect(address: &Address) -> Result<TcpStream, DialError> {
+async fn connect(address: &Address, may: impl Fn(IpAddr) -> bool) -> Result<TcpStream, DialError> {
     let found = lookup_host((address.host(), address.port()))
         .await
         .map_err(|source| DialError::Unknown(address.clone(), source))?;
     let mut last = std::io::Error::other("the name has no address");
     for socket in found {
+        if !may(socket.ip()) {
+            return Err(DialError::Misled(address.clone()));
+        }
         match TcpStream::connect(socket).await {
             Ok(stream) => return Ok(stream),
             Err(error) => last = error,
@@ -89,6 +136,39 @@ mod tests {
             error.to_string(),
             format!("the target {address} cannot be reached")
         );
+    }
+
+    #[tokio::test]
+    async fn a_name_does_not_lead_to_the_gateway_itself() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let at = |host: &str| -> Address { format!("{host}:{port}").parse().unwrap() };
+        let switch = KillSwitch::new();
+        let dialled = dial_elsewhere(&at("localhost"), &[port], &switch).await;
+        assert!(matches!(dialled, Err(DialError::Misled(_))));
+        assert!(
+            dial_elsewhere(&at("localhost"), &[1], &switch)
+                .await
+                .is_ok()
+        );
+        assert!(
+            dial_elsewhere(&at("127.0.0.1"), &[port], &switch)
+                .await
+                .is_ok()
+        );
+        for (address, expected) in [
+            ("169.254.169.254", true),
+            ("::ffff:169.254.1.1", true),
+            ("fe80::1", true),
+            ("10.0.0.1", false),
+            ("127.0.0.1", false),
+        ] {
+            assert_eq!(
+                is_link_local(address.parse().unwrap()),
+                expected,
+                "{address}"
+            );
+        }
     }
 
     #[tokio::test]

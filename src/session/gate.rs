@@ -8,7 +8,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, warn};
 
-use super::{Claim, Session, clerk::Entry, files, guard::Guard, traffic::Traffic};
+use super::{
+    Claim, Session,
+    clerk::Entry,
+    files,
+    guard::{Guard, Until},
+    traffic::Traffic,
+};
 use crate::{
     audit,
     clock::Clock,
@@ -51,6 +57,8 @@ pub struct GateParts {
     pub ways_in: WaysIn,
     /// How long before its end a session is warned.
     pub warn_before: Vec<Span>,
+    /// Where the gateway itself listens.
+    pub own_ports: Vec<u16>,
 }
 
 #[derive(Clone)]
@@ -206,6 +214,7 @@ impl Gate {
             debug!(session = %id, "Revoked while it was admitted");
         }
         let traffic = Arc::new(Traffic::default());
+        let until = Until::new(permit.until());
         let guard = Guard {
             gate: self.clone(),
             session: id.clone(),
@@ -213,7 +222,7 @@ impl Gate {
             checkout: checkout.id.clone(),
             expired: checkout.expired(),
             switch: switch.clone(),
-            until: permit.until(),
+            until: until.clone(),
             limit: permit
                 .session_limit()
                 .map(|limit| (limit, opened_at + limit)),
@@ -256,6 +265,7 @@ impl Gate {
             _registration: registration,
             _guard: AbortOnDropHandle::new(tokio::spawn(guard.watch())),
             opened_at,
+            until,
             traffic,
             notices,
             source: Default::default(),

@@ -4,7 +4,14 @@
 //! Every session has its own, so that the end needs no database. An extension is found by a
 //! look at the check-out, before each warning and at the very end.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::{sync::watch, time::timeout};
 
@@ -40,6 +47,24 @@ pub enum Notice {
     Extended { at: Timestamp },
 }
 
+/// Until when the check-out lasts, as far as is known; an extension moves it.
+#[derive(Debug, Clone)]
+pub struct Until(Arc<AtomicI64>);
+
+impl Until {
+    pub fn new(at: Timestamp) -> Self {
+        Self(Arc::new(AtomicI64::new(at.millis())))
+    }
+
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::Relaxed))
+    }
+
+    fn set(&self, at: Timestamp) {
+        self.0.store(at.millis(), Ordering::Relaxed);
+    }
+}
+
 pub struct Guard {
     pub gate: Gate,
     pub session: SessionId,
@@ -49,7 +74,7 @@ pub struct Guard {
     /// What the person reads when the store cannot be asked in time.
     pub expired: KillReason,
     pub switch: KillSwitch,
-    pub until: Timestamp,
+    pub until: Until,
     pub limit: Option<(Span, Timestamp)>,
     pub notices: watch::Sender<Option<Notice>>,
     pub warned: bool,
@@ -80,7 +105,8 @@ impl Guard {
     }
 
     fn end(&self) -> Timestamp {
-        self.limit.map_or(self.until, |(_, at)| at.min(self.until))
+        let until = self.until.now();
+        self.limit.map_or(until, |(_, at)| at.min(until))
     }
 
     async fn warn(&mut self, left: Span) {
@@ -89,13 +115,13 @@ impl Guard {
         if let Ok(Ok(checkout)) = timeout(LOOK, self.gate.checkout(&self.checkout)).await
             && let Ok(until) = checkout.open_until(self.gate.now())
         {
-            self.until = until;
+            self.until.set(until);
         }
         if self.end() > end {
             return self.correct();
         }
         self.warned = true;
-        let by_limit = self.limit.is_some_and(|(_, at)| at < self.until);
+        let by_limit = self.limit.is_some_and(|(_, at)| at < self.until.now());
         let what = match by_limit {
             true => "This session".to_owned(),
             false => format!("Check-out {}", self.code),
@@ -123,7 +149,7 @@ impl Guard {
         }
         match self.last_look().await {
             Ok(until) => {
-                self.until = until;
+                self.until.set(until);
                 None
             }
             Err(reason) => Some(reason),

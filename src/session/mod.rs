@@ -27,6 +27,7 @@ use tokio::{net::TcpStream, sync::watch};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
+use self::guard::Until;
 pub use self::{
     asking::Filed,
     clerk::{Clerk, Entry},
@@ -83,6 +84,7 @@ pub struct Session {
     _guard: AbortOnDropHandle<()>,
     check_in_when_last: bool,
     opened_at: Timestamp,
+    until: Until,
     traffic: Arc<Traffic>,
     notices: watch::Receiver<Option<Notice>>,
     /// From where the target was reached.
@@ -133,9 +135,29 @@ impl Session {
         self.opened_at
     }
 
+    /// Until when it may go on, as far as is known.
+    pub fn until(&self) -> Timestamp {
+        self.until.now()
+    }
+
+    /// Whether it may go on, asked for each request: nobody has ended it, and its time is not
+    /// over. After a no, `recheck` may know more.
+    pub fn stands(&self) -> bool {
+        !self.switch.is_pulled() && self.now() < self.until()
+    }
+
     /// The target's leg: connected within the limit, cut with the switch.
     pub async fn dial(&self) -> Result<Leashed<TcpStream>, DialError> {
-        let dialled = dial::dial(&self.target.address, &self.switch).await?;
+        let Target {
+            address, protocol, ..
+        } = &self.target;
+        let dialled = match protocol {
+            Protocol::Ssh => dial::dial(address, &self.switch).await?,
+            Protocol::Web => {
+                let own_ports = &self.gate.0.parts.own_ports;
+                dial::dial_elsewhere(address, own_ports, &self.switch).await?
+            }
+        };
         if let Some(source) = dialled.source {
             self.source.set(source).ok();
         }

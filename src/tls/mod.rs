@@ -31,8 +31,22 @@ use crate::{
 };
 
 /// The operator's own certificate, with its chain, and its key.
-const CHAIN: &str = "server.pem";
-const KEY: &str = "server.key";
+#[derive(Debug, Clone, Copy)]
+struct Files {
+    chain: &'static str,
+    key: &'static str,
+}
+
+const ADMIN: Files = Files {
+    chain: "server.pem",
+    key: "server.key",
+};
+
+/// Of web targets: one for every name below their domain.
+const WEB: Files = Files {
+    chain: "web.pem",
+    key: "web.key",
+};
 
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
@@ -72,12 +86,13 @@ pub fn install_provider() {
     let _ = aws_lc_rs::default_provider().install_default();
 }
 
-/// The certificate of the admin endpoint. Clones share it.
+/// The certificate of one listener. Clones share it.
 #[derive(Clone)]
 pub struct Tls(Arc<Inner>);
 
 struct Inner {
     folder: PathBuf,
+    files: Files,
     names: Vec<String>,
     clock: Clock,
     current: RwLock<Current>,
@@ -93,11 +108,25 @@ impl Tls {
     /// Reads the operator's certificate from the directory of certificates; without one,
     /// makes one for the names people may reach this machine by.
     pub fn open(config: &AdminConfig, clock: Clock) -> Result<Self, TlsError> {
-        let names = names(config);
-        let current = current(&config.certs, &names, &clock)?;
+        Self::with(config, ADMIN, names(config), clock)
+    }
+
+    /// The same for web targets, each a name below `domain`.
+    pub fn open_web(config: &AdminConfig, domain: &str, clock: Clock) -> Result<Self, TlsError> {
+        Self::with(config, WEB, vec![format!("*.{domain}")], clock)
+    }
+
+    fn with(
+        config: &AdminConfig,
+        files: Files,
+        names: Vec<String>,
+        clock: Clock,
+    ) -> Result<Self, TlsError> {
+        let current = current(&config.certs, files, &names, &clock)?;
         let folder = config.certs.clone();
         Ok(Self(Arc::new(Inner {
             folder,
+            files,
             names,
             clock,
             current: RwLock::new(current),
@@ -109,7 +138,7 @@ impl Tls {
         &self.0.names
     }
 
-    /// For the admin endpoint. Follows every later `reload`.
+    /// For a listener. Follows every later `reload`.
     pub fn server_config(&self) -> Result<Arc<ServerConfig>, TlsError> {
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
@@ -123,11 +152,12 @@ impl Tls {
     pub fn reload(&self) -> Result<(), TlsError> {
         let Inner {
             folder,
+            files,
             names,
             clock,
             ..
         } = &*self.0;
-        let current = current(folder, names, clock)?;
+        let current = current(folder, *files, names, clock)?;
         *self
             .0
             .current
@@ -203,8 +233,13 @@ pub fn pinned_client(authorities: &Path) -> Result<ClientConfig, TlsError> {
     Ok(config)
 }
 
-fn current(folder: &Path, names: &[String], clock: &Clock) -> Result<Current, TlsError> {
-    let (chain, key) = (folder.join(CHAIN), folder.join(KEY));
+fn current(
+    folder: &Path,
+    files: Files,
+    names: &[String],
+    clock: &Clock,
+) -> Result<Current, TlsError> {
+    let (chain, key) = (folder.join(files.chain), folder.join(files.key));
     match (chain.exists(), key.exists()) {
         (true, true) => {
             let certified = certified(&chain, &key)?;

@@ -56,9 +56,9 @@ fn give(folder: &Path, name: &str) -> PathBuf {
         .unwrap()
         .self_signed(&key)
         .unwrap();
-    let chain = folder.join(CHAIN);
+    let chain = folder.join(ADMIN.chain);
     fs::write(&chain, certificate.pem()).unwrap();
-    keyfile::replace(&folder.join(KEY), key.serialize_pem().as_bytes()).unwrap();
+    keyfile::replace(&folder.join(ADMIN.key), key.serialize_pem().as_bytes()).unwrap();
     chain
 }
 
@@ -130,7 +130,10 @@ async fn a_reload_of_broken_files_keeps_the_certificate_in_use() {
     let folder = tempfile::tempdir().unwrap();
     let pin = folder.path().join("pin.pem");
     fs::copy(give(folder.path(), "door.example"), &pin).unwrap();
-    let (chain, key) = (folder.path().join(CHAIN), folder.path().join(KEY));
+    let (chain, key) = (
+        folder.path().join(ADMIN.chain),
+        folder.path().join(ADMIN.key),
+    );
     let good_key = fs::read(&key).unwrap();
     let tls = system(folder.path()).unwrap();
     let (before, _) = meet(&tls, &pin, "door.example").await.unwrap();

@@ -25,3 +25,4 @@ mod support;
 mod terminal;
 mod transport;
 mod ways;
+mod web;

@@ -26,6 +26,7 @@ pub const PASSWORD: &str = "correct horse battery staple";
 struct Said {
     admin: Option<SocketAddr>,
     ssh: Option<SocketAddr>,
+    web: Option<SocketAddr>,
     metrics: Option<SocketAddr>,
     bootstrap: Option<String>,
     lines: Vec<String>,
@@ -39,6 +40,7 @@ pub struct Gateway {
     pub root: String,
     pub admin: SocketAddr,
     pub ssh: SocketAddr,
+    pub web: SocketAddr,
     pub metrics: SocketAddr,
     pub dir: TempDir,
 }
@@ -60,6 +62,7 @@ impl Gateway {
             "data.dir = {data:?}\n\
              admin.listen = \"127.0.0.1:0\"\n\
              ssh.listen = \"127.0.0.1:0\"\n\
+             web.listen = \"127.0.0.1:0\"\n\
              metrics.listen = \"127.0.0.1:0\"\n\
              log.format = \"json\"\n\
              admin.certs = {certs:?}\n\
@@ -67,7 +70,7 @@ impl Gateway {
         );
         std::fs::write(&config, text).unwrap();
         let (child, said) = spawn(&config).await;
-        let (admin, ssh, metrics) = addresses(&said).await;
+        let (admin, ssh, web, metrics) = addresses(&said).await;
         let mut gateway = Self {
             child,
             said,
@@ -75,6 +78,7 @@ impl Gateway {
             root: String::new(),
             admin,
             ssh,
+            web,
             metrics,
             dir,
         };
@@ -97,7 +101,7 @@ impl Gateway {
         let (child, said) = spawn(&self.config).await;
         self.child = child;
         self.said = said.clone();
-        (self.admin, self.ssh, self.metrics) = addresses(&said).await;
+        (self.admin, self.ssh, self.web, self.metrics) = addresses(&said).await;
     }
 
     pub fn pid(&self) -> u32 {
@@ -396,6 +400,7 @@ impl Said {
             match field("listener").as_deref() {
                 Some("admin") => self.admin = address,
                 Some("ssh") => self.ssh = address,
+                Some("web") => self.web = address,
                 Some("metrics") => self.metrics = address,
                 _ => {}
             }
@@ -413,9 +418,11 @@ impl Said {
     }
 }
 
-async fn addresses(said: &watch::Receiver<Said>) -> (SocketAddr, SocketAddr, SocketAddr) {
+async fn addresses(
+    said: &watch::Receiver<Said>,
+) -> (SocketAddr, SocketAddr, SocketAddr, SocketAddr) {
     wait_for(said.clone(), |said| {
-        Some((said.admin?, said.ssh?, said.metrics?))
+        Some((said.admin?, said.ssh?, said.web?, said.metrics?))
     })
     .await
 }

@@ -83,7 +83,7 @@ impl House {
         let archive = Archive::new(&recordings);
         let (clerk, _) = mpsc::unbounded_channel();
         let local = ([127, 0, 0, 1], 8443).into();
-        let ways_in = Config::default().ways_in(local, local);
+        let ways_in = Config::default().ways_in(local, local, local);
         let gate = Gate::new(
             GateParts {
                 store: store.clone(),
@@ -96,6 +96,7 @@ impl House {
                 node: NodeId::new(clock.now(), entropy()),
                 metrics: Default::default(),
                 ways_in: ways_in.clone(),
+                own_ports: Vec::new(),
                 warn_before: Vec::new(),
                 bind_certificates: true,
             },

@@ -82,7 +82,7 @@ pub async fn listen<B: Broker>(
             debug!(%peer, "Connection turned away, too many");
             continue;
         };
-        match connection(stream, peer, place, &hall, &stop) {
+        match connection(stream, (peer, place), B::GRACE, &hall, &stop) {
             Ok(connection) => {
                 let (broker, hall) = (broker.clone(), hall.clone());
                 connections.spawn(async move {
@@ -99,15 +99,15 @@ pub async fn listen<B: Broker>(
 
 fn connection(
     stream: TcpStream,
-    peer: SocketAddr,
-    place: Place,
+    (peer, place): (SocketAddr, Place),
+    grace: Duration,
     hall: &Arc<Hall>,
     stop: &CancellationToken,
 ) -> io::Result<Connection> {
     // Keystrokes go out one by one; waiting to fill a segment is felt as lag.
     stream.set_nodelay(true)?;
     let switch = KillSwitch::new();
-    let stream = Leashed::with_grace(stream, switch.clone(), GRACE);
+    let stream = Leashed::with_grace(stream, switch.clone(), grace);
     let signed_in = CancellationToken::new();
     tokio::spawn(hurry(
         switch.clone(),

@@ -303,6 +303,7 @@ async fn start(folder: &Folder) -> Result<App, Failure> {
          admin.listen = \"127.0.0.1:0\"\n\
          admin.certs = {:?}\n\
          ssh.listen = \"127.0.0.1:0\"\n\
+         web.listen = \"127.0.0.1:0\"\n\
          metrics.listen = \"127.0.0.1:0\"\n\
          recording.reserve_mb = 16\n",
         data.join("certs"),

@@ -5,6 +5,7 @@
 
 mod inert;
 mod pace;
+mod requests;
 
 use std::{
     fs::File,
@@ -22,7 +23,7 @@ use tokio::{
     time::timeout,
 };
 
-use self::{inert::Inert, pace::Pace};
+use self::{inert::Inert, pace::Pace, requests::Requests};
 use super::{
     client::{Client, Query},
     exit::{Done, Exit, Failure},
@@ -182,6 +183,7 @@ fn play(
             })
     };
     let mut inert = Inert::default();
+    let mut requests = Requests::default();
     let began = Stopwatch::start();
     let mut played = Ok(());
     for event in cast.by_ref() {
@@ -204,6 +206,8 @@ fn play(
             Kind::Marker(text) if !inert.is_alternate() => {
                 format!("\r\n-- {} --\r\n", one_line(&text))
             }
+            Kind::Request(json) => requests.asked(event.at, &json),
+            Kind::Answer(json) => requests.answered(&json),
             Kind::Marker(_) | Kind::Input(_) | Kind::Resize { .. } => continue,
         };
         if let Err(failure) = write(&text) {
@@ -211,6 +215,7 @@ fn play(
             break;
         }
     }
+    write(&requests.end())?;
     if io::stdout().is_terminal() {
         write(&inert.end())?;
     }

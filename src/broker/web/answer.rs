@@ -1,0 +1,380 @@
+//! What the gateway answers itself: the one place where a no becomes a response.
+//!
+//! Problem details (RFC 9457) for programs, a plain page for people, with the same sentence.
+//! Nothing of the target, and no secret, is ever in one.
+
+use std::fmt::Write as _;
+
+use hyper::{
+    HeaderMap, Method, Response, StatusCode,
+    header::{self, HeaderValue},
+};
+use serde::Serialize;
+
+use super::{body::Body, callers::Unknown, host::Nowhere};
+use crate::model::{
+    name::TargetName, refusal::Refusal, session::KillReason, ways_in::WaysIn, web::NotAPath,
+};
+
+/// A no, and what to do about it.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    hint: Option<String>,
+    /// The check-out that is meant, by its code.
+    checkout: Option<String>,
+    link: Option<String>,
+    /// Whoever is asked to show who they are is told how.
+    challenge: bool,
+}
+
+/// As RFC 9457 writes it.
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: &'static str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checkout: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link: Option<&'a str>,
+}
+
+impl Answer {
+    fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            hint: None,
+            checkout: None,
+            link: None,
+            challenge: false,
+        }
+    }
+
+    pub fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, detail)
+    }
+
+    pub fn method(method: &Method) -> Self {
+        let detail = format!("{method} does not pass through the gateway");
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
+    }
+
+    /// An address of the gateway's own on a target's host, which never goes to the target.
+    pub fn nothing_here() -> Self {
+        let detail = "there is nothing of the gateway's own at this address";
+        Self::new(StatusCode::NOT_FOUND, "not-found", detail)
+    }
+
+    pub fn forbidden(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, code, detail)
+    }
+
+    /// The target failed; `why` is one sentence.
+    pub fn target(code: &'static str, why: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, code, why)
+    }
+
+    pub fn target_too_slow(why: impl Into<String>) -> Self {
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "target-too-slow", why)
+    }
+
+    /// The rules said no.
+    pub fn refusal(refusal: &Refusal, target: &TargetName, ways_in: &WaysIn) -> Self {
+        let status = match refusal {
+            Refusal::StoreLost | Refusal::NoRecording | Refusal::ShuttingDown => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            _ => StatusCode::FORBIDDEN,
+        };
+        let mut answer = Self::new(status, refusal.code(), refusal.to_string());
+        let console = &ways_in.console;
+        match refusal {
+            Refusal::NoCheckout { .. } => {
+                answer.hint = Some(asking(target));
+                answer.link = Some(format!("{console}/checkouts"));
+            }
+            Refusal::StillWaiting { code, .. } | Refusal::NotYetOpen { code, .. } => {
+                answer.hint = Some(format!("wait for it: doorward wait {code}"));
+                answer.checkout = Some(code.to_string());
+                answer.link = Some(format!("{console}/checkouts/{code}"));
+            }
+            Refusal::WhichAccount { .. } => {
+                answer.hint = Some("name one in the header Doorward-Account".to_owned());
+            }
+            Refusal::NotCapable { code, .. } | Refusal::TooManySessions { code, .. } => {
+                answer.checkout = Some(code.to_string());
+                answer.link = Some(format!("{console}/checkouts/{code}"));
+            }
+            _ => {}
+        }
+        answer
+    }
+
+    /// There was access, and it has ended.
+    pub fn ended(reason: &KillReason, target: &TargetName) -> Self {
+        let mut answer = Self::new(StatusCode::FORBIDDEN, reason.code(), reason.to_string());
+        answer.hint = Some(asking(target));
+        if let KillReason::CheckoutEnded { code, .. } = reason {
+            answer.checkout = Some(code.to_string());
+        }
+        answer
+    }
+
+    /// The same no, told with why the access before it ended, where there is nothing newer to
+    /// tell.
+    pub fn after(mut self, before: Option<&KillReason>) -> Self {
+        if let (Some(reason), "no-checkout") = (before, self.code) {
+            self.detail = reason.to_string();
+            self.code = reason.code();
+            if let KillReason::CheckoutEnded { code, .. } = reason {
+                self.checkout = Some(code.to_string());
+            }
+        }
+        self
+    }
+
+    /// Whether the request could not be understood.
+    pub fn is_unclear(&self) -> bool {
+        self.status == StatusCode::BAD_REQUEST
+    }
+
+    pub fn respond(&self, page: bool) -> Response<Body> {
+        let (kind, text) = match page {
+            true => ("text/html; charset=utf-8", self.page()),
+            false => ("application/problem+json", self.problem()),
+        };
+        let mut response = Response::new(Body::text(text));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        let own = HeaderValue::from_static;
+        headers.insert(header::CONTENT_TYPE, own(kind));
+        headers.insert(header::CACHE_CONTROL, own("no-store"));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, own("nosniff"));
+        headers.insert(header::REFERRER_POLICY, own("no-referrer"));
+        headers.insert(
+            header::CONTENT_SECURITY_POLICY,
+            own("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+        );
+        if self.challenge {
+            let challenge = own("Bearer realm=\"doorward\"");
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+
+    fn title(&self) -> &'static str {
+        self.status.canonical_reason().unwrap_or("Problem")
+    }
+
+    fn problem(&self) -> String {
+        let problem = Problem {
+            r#type: "about:blank",
+            title: self.title(),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            code: self.code,
+            hint: self.hint.as_deref(),
+            checkout: self.checkout.as_deref(),
+            link: self.link.as_deref(),
+        };
+        serde_json::to_string(&problem).expect("texts and numbers become JSON")
+    }
+
+    fn page(&self) -> String {
+        let mut page = format!(
+            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+             <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title>\
+             <style>body{{font:1rem/1.5 system-ui,sans-serif;max-width:40rem;margin:4rem auto;\
+             padding:0 1rem;color-scheme:light dark}}code{{font-size:1rem}}</style></head><body>\
+             <h1>{title}</h1><p>{detail}</p>",
+            title = escaped(self.title()),
+            detail = escaped(&sentence(&self.detail)),
+        );
+        if let Some(hint) = &self.hint {
+            let _ = write!(page, "<p>{}</p>", escaped(&sentence(hint)));
+        }
+        if let Some(link) = &self.link {
+            let link = escaped(link);
+            let _ = write!(page, "<p><a href=\"{link}\">{link}</a></p>");
+        }
+        page.push_str(
+            "<p>Doorward, the gateway before this address, says this.</p></body></html>\n",
+        );
+        page
+    }
+}
+
+impl From<Unknown> for Answer {
+    fn from(unknown: Unknown) -> Self {
+        let (status, code, detail) = match unknown {
+            Unknown::Nobody => (
+                StatusCode::UNAUTHORIZED,
+                "unauthenticated",
+                "the gateway does not know who you are",
+            ),
+            Unknown::Wrong => (
+                StatusCode::UNAUTHORIZED,
+                "unauthenticated",
+                "your token is unknown, expired or taken back",
+            ),
+            Unknown::Doubled => (
+                StatusCode::BAD_REQUEST,
+                "token-doubled",
+                "a request shows one token, and this one shows several",
+            ),
+            Unknown::NoScope => (
+                StatusCode::FORBIDDEN,
+                "not-allowed",
+                "your token does not have the scope `request`, which using a check-out needs",
+            ),
+            Unknown::Lost => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "store-lost",
+                "the gateway cannot reach its database; try again shortly",
+            ),
+        };
+        let mut answer = Self::new(status, code, detail);
+        if status == StatusCode::UNAUTHORIZED {
+            answer.challenge = true;
+            answer.hint = Some(
+                "show an API token: the header Doorward-Token, or Authorization: Bearer where \
+                 the target needs none itself; doorward token create makes one"
+                    .to_owned(),
+            );
+        }
+        answer
+    }
+}
+
+impl From<Nowhere> for Answer {
+    fn from(nowhere: Nowhere) -> Self {
+        match nowhere {
+            Nowhere::Unclear => Self::bad_request(
+                "host-unclear",
+                "a request names one host, and names it plainly",
+            ),
+            Nowhere::NotOurs => Self::new(
+                StatusCode::MISDIRECTED_REQUEST,
+                "not-ours",
+                "no target of this gateway is found under this host name",
+            ),
+        }
+    }
+}
+
+impl From<NotAPath> for Answer {
+    fn from(why: NotAPath) -> Self {
+        Self::bad_request("path-unclear", why.to_string())
+    }
+}
+
+/// Whether it is a person who looks at the answer.
+pub fn wants_page(method: &Method, headers: &HeaderMap) -> bool {
+    let accepts = headers.get_all(header::ACCEPT).iter().any(|accept| {
+        accept
+            .as_bytes()
+            .windows(9)
+            .any(|part| part == b"text/html")
+    });
+    accepts && (*method == Method::GET || *method == Method::HEAD)
+}
+
+fn asking(target: &TargetName) -> String {
+    format!("ask for access: doorward request {target}")
+}
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(char::to_uppercase);
+    let mut sentence: String = first.into_iter().flatten().chain(letters).collect();
+    if !sentence.ends_with(['.', '!', '?']) {
+        sentence.push('.');
+    }
+    sentence
+}
+
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            letter => escaped.push(letter),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{checkout::EndReason, ways_in::WebWay};
+
+    fn ways_in() -> WaysIn {
+        let web = WebWay {
+            domain: "door.localhost".to_owned(),
+            port: 8444,
+        };
+        let at = |text: &str| text.parse().unwrap();
+        WaysIn::new(&at("door.example.org:443"), at("door.example.org:22"), web)
+    }
+
+    #[test]
+    fn a_waiting_request_is_named_with_its_link() {
+        let wiki: TargetName = "wiki".parse().unwrap();
+        let refusal = Refusal::StillWaiting {
+            code: "7K3F".parse().unwrap(),
+            target: wiki.clone(),
+        };
+        let answer = Answer::refusal(&refusal, &wiki, &ways_in());
+        let problem: serde_json::Value = serde_json::from_str(&answer.problem()).unwrap();
+        assert_eq!(problem["status"], 403);
+        assert_eq!(problem["code"], "still-waiting");
+        assert_eq!(problem["checkout"], "7K3F");
+        assert_eq!(problem["link"], "https://door.example.org/checkouts/7K3F");
+    }
+
+    #[test]
+    fn a_page_says_what_somebody_wrote_and_does_nothing_with_it() {
+        let reason = KillReason::CheckoutEnded {
+            code: "7K3F".parse().unwrap(),
+            reason: EndReason::Revoked,
+            by: "bob".to_owned(),
+            message: "<script>alert('&')</script>".parse().unwrap(),
+        };
+        let answer = Answer::ended(&reason, &"wiki".parse().unwrap());
+        let page = answer.page();
+        assert!(
+            page.contains("revoked by bob: &lt;script&gt;alert(&#39;&amp;&#39;)"),
+            "{page}"
+        );
+        assert!(!page.contains("<script"));
+        let response = answer.respond(true);
+        assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
+    }
+
+    #[test]
+    fn what_ended_before_is_told_only_where_nothing_is_newer() {
+        let wiki: TargetName = "wiki".parse().unwrap();
+        let before = KillReason::UserDisabled;
+        let none = Refusal::NoCheckout {
+            target: "wiki".to_owned(),
+        };
+        let told = Answer::refusal(&none, &wiki, &ways_in()).after(Some(&before));
+        assert_eq!(told.code, "user-disabled");
+        let newer = Answer::refusal(&Refusal::StoreLost, &wiki, &ways_in()).after(Some(&before));
+        assert_eq!(newer.code, "store-lost");
+    }
+}

@@ -1,0 +1,156 @@
+//! Bodies on their way through: counted, never kept, broken off with the session.
+//!
+//! A frame goes on as it came, when the other side has room for it. Nothing is buffered here.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use hyper::{
+    body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint},
+    client::conn::http1,
+};
+
+use super::{exchange::Exchange, headers};
+use crate::model::session::KillReason;
+
+pub enum Body {
+    Empty,
+    /// What the gateway says itself.
+    Whole(Option<Bytes>),
+    ToTarget(Passing),
+    ToPerson(Passing, Way),
+}
+
+/// Somebody else's body.
+pub struct Passing {
+    inner: Incoming,
+    exchange: Arc<Exchange>,
+    ended: bool,
+}
+
+/// The connection of an answer, given back when the answer was read.
+pub struct Way(pub Option<http1::SendRequest<Body>>);
+
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    #[error("{0}")]
+    Killed(KillReason),
+    #[error("the body broke off")]
+    Broken(#[from] hyper::Error),
+}
+
+impl Body {
+    pub fn text(text: String) -> Self {
+        Self::Whole(Some(Bytes::from(text)))
+    }
+
+    pub fn to_target(inner: Incoming, exchange: Arc<Exchange>) -> Self {
+        Self::ToTarget(Passing::new(inner, exchange))
+    }
+
+    pub fn to_person(
+        inner: Incoming,
+        exchange: Arc<Exchange>,
+        way: Option<http1::SendRequest<Self>>,
+    ) -> Self {
+        Self::ToPerson(Passing::new(inner, exchange), Way(way))
+    }
+}
+
+impl Passing {
+    fn new(inner: Incoming, exchange: Arc<Exchange>) -> Self {
+        Self {
+            inner,
+            exchange,
+            ended: false,
+        }
+    }
+
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        count: impl FnOnce(&Exchange, u64),
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        // What is on its way to a peer that still reads goes no further either.
+        if let Some(reason) = self.exchange.killed() {
+            return Poll::Ready(Some(Err(BodyError::Killed(reason))));
+        }
+        match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    count(&self.exchange, data.len() as u64);
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Some(Err(error)) => {
+                self.exchange.broke_off(&error);
+                Poll::Ready(Some(Err(error.into())))
+            }
+            None => {
+                self.ended = true;
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    fn is_read(&self) -> bool {
+        self.ended || self.inner.is_end_stream()
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Self::Empty => Poll::Ready(None),
+            Self::Whole(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            Self::ToTarget(passing) => {
+                let polled = passing.poll(cx, Exchange::count_in);
+                polled.map_ok(|frame| match frame.into_trailers() {
+                    Ok(mut trailers) => {
+                        headers::of_trailers(&mut trailers);
+                        Frame::trailers(trailers)
+                    }
+                    Err(data) => data,
+                })
+            }
+            Self::ToPerson(passing, _) => passing.poll(cx, Exchange::count_out),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty | Self::Whole(None) => true,
+            Self::Whole(Some(_)) => false,
+            Self::ToTarget(passing) | Self::ToPerson(passing, _) => passing.inner.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty | Self::Whole(None) => SizeHint::with_exact(0),
+            Self::Whole(Some(text)) => SizeHint::with_exact(text.len() as u64),
+            Self::ToTarget(passing) | Self::ToPerson(passing, _) => passing.inner.size_hint(),
+        }
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        if let Self::ToPerson(passing, way) = self {
+            let whole = passing.is_read();
+            passing.exchange.answered(whole);
+            if let (Some(way), true) = (way.0.take(), whole) {
+                passing.exchange.give_back(way);
+            }
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! One request and its answer: counted, recorded at both ends, and in flight until both are
+//! over.
+
+use std::{
+    error::Error as _,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use hyper::{StatusCode, client::conn::http1};
+
+use super::{
+    body::Body,
+    record::{self, AnswerLine},
+    sessions::WebSession,
+    visit::InFlight,
+};
+use crate::{clock::Stopwatch, model::session::KillReason};
+
+pub struct Exchange {
+    session: Arc<WebSession>,
+    n: u64,
+    began: Stopwatch,
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
+    status: OnceLock<StatusCode>,
+    error: OnceLock<String>,
+    whole: AtomicBool,
+    _in_flight: InFlight,
+}
+
+impl Exchange {
+    /// Begins when its request was recorded, as number `n` of its session.
+    pub fn begin(session: Arc<WebSession>, n: u64, in_flight: InFlight) -> Arc<Self> {
+        session.begun();
+        Arc::new(Self {
+            session,
+            n,
+            began: Stopwatch::start(),
+            bytes_in: AtomicU64::new(0),
+            bytes_out: AtomicU64::new(0),
+            status: OnceLock::new(),
+            error: OnceLock::new(),
+            whole: AtomicBool::new(false),
+            _in_flight: in_flight,
+        })
+    }
+
+    pub fn number(&self) -> u64 {
+        self.n
+    }
+
+    pub fn killed(&self) -> Option<KillReason> {
+        self.session.reason()
+    }
+
+    pub fn count_in(&self, bytes: u64) {
+        self.bytes_in.fetch_add(bytes, Ordering::Relaxed);
+        self.session.count_in(bytes);
+    }
+
+    pub fn count_out(&self, bytes: u64) {
+        self.bytes_out.fetch_add(bytes, Ordering::Relaxed);
+        self.session.count_out(bytes);
+    }
+
+    /// So much of the request has gone to the target.
+    pub fn sent(&self) -> u64 {
+        self.bytes_in.load(Ordering::Relaxed)
+    }
+
+    pub fn status(&self, status: StatusCode) {
+        // The target answers once; the first word counts.
+        self.status.set(status).ok();
+    }
+
+    pub fn failed(&self, why: impl Into<String>) {
+        self.error.set(why.into()).ok();
+    }
+
+    pub fn broke_off(&self, error: &hyper::Error) {
+        let cause = error.source().map(|cause| format!(": {cause}"));
+        self.failed(format!("{error}{}", cause.unwrap_or_default()));
+    }
+
+    /// The answer is over; `whole` if it was read to its end.
+    pub fn answered(&self, whole: bool) {
+        self.whole.store(whole, Ordering::Relaxed);
+    }
+
+    pub fn give_back(&self, way: http1::SendRequest<Body>) {
+        self.session.pool().back(way);
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let error = match (self.session.reason(), self.error.take()) {
+            (_, None) if self.whole.load(Ordering::Relaxed) => None,
+            (Some(reason), _) => Some(reason.code().to_owned()),
+            (None, Some(error)) => Some(error),
+            (None, None) => Some("not read to its end".to_owned()),
+        };
+        let line = AnswerLine {
+            n: self.n,
+            status: self.status.get().copied().and_then(record::status),
+            bytes_in: *self.bytes_in.get_mut(),
+            bytes_out: *self.bytes_out.get_mut(),
+            ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            error,
+        };
+        self.session.recorded(&line);
+        self.session.over();
+    }
+}

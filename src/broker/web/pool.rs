@@ -1,0 +1,242 @@
+//! The connections of one session to its target: made when needed, used again, never shared.
+//!
+//! INVARIANT: a pool belongs to one session. What one person's request left on a connection
+//! is never in the way of another's.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use hyper::{
+    Request, Response,
+    body::Incoming,
+    client::conn::{TrySendError, http1, http2},
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
+use tokio::{net::TcpStream, task::JoinSet, time::timeout};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use tracing::debug;
+
+use super::body::Body;
+use crate::{
+    clock::Stopwatch,
+    kill::Leashed,
+    session::{DialError, Session},
+};
+
+/// Idle connections that are kept.
+const MOST_IDLE: usize = 128;
+/// A connection that was idle for longer may be gone at the other end.
+const IDLE_FOR: Duration = Duration::from_secs(30);
+/// From connected to TLS being spoken.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+
+const H2: &[u8] = b"h2";
+
+#[derive(Debug, thiserror::Error)]
+pub enum ReachError {
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    #[error("the target did not prove to be the one that is pinned, or speaks no TLS: {0}")]
+    Tls(std::io::Error),
+    #[error("the target did not finish its TLS handshake within {0:?}")]
+    TlsTooSlow(Duration),
+    #[error("the target's name is no name that a certificate can have")]
+    Name,
+    #[error("the target does not speak HTTP: {0}")]
+    Http(#[from] hyper::Error),
+}
+
+pub struct Pool {
+    tls: Option<Tls>,
+    idle: Mutex<Vec<(http1::SendRequest<Body>, Stopwatch)>>,
+    shared: Mutex<Option<http2::SendRequest<Body>>>,
+    /// What drives the connections; they end with the pool.
+    drivers: Mutex<JoinSet<()>>,
+}
+
+struct Tls {
+    any: TlsConnector,
+    /// For what HTTP/2 is not spoken: an upgrade.
+    http1: TlsConnector,
+    name: ServerName<'static>,
+}
+
+/// A connection that takes a request now.
+pub enum Way {
+    Own(http1::SendRequest<Body>),
+    Shared(http2::SendRequest<Body>),
+}
+
+enum Wire {
+    Plain(Leashed<TcpStream>),
+    Tls(Box<TlsStream<Leashed<TcpStream>>>),
+}
+
+impl Pool {
+    pub fn plain() -> Self {
+        Self::with(None)
+    }
+
+    pub fn with_tls(any: ClientConfig, name: &str) -> Result<Self, ReachError> {
+        let name = ServerName::try_from(name.to_owned()).map_err(|_| ReachError::Name)?;
+        let mut http1 = any.clone();
+        http1.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self::with(Some(Tls {
+            any: TlsConnector::from(Arc::new(any)),
+            http1: TlsConnector::from(Arc::new(http1)),
+            name,
+        })))
+    }
+
+    fn with(tls: Option<Tls>) -> Self {
+        Self {
+            tls,
+            idle: Mutex::default(),
+            shared: Mutex::default(),
+            drivers: Mutex::default(),
+        }
+    }
+
+    /// A connection that was used before, if one is ready.
+    pub fn known(&self) -> Option<Way> {
+        if let Some(shared) = &*locked(&self.shared)
+            && !shared.is_closed()
+        {
+            return Some(Way::Shared(shared.clone()));
+        }
+        let mut idle = locked(&self.idle);
+        idle.retain(|(way, since)| !way.is_closed() && since.elapsed() < IDLE_FOR);
+        let ready = idle.iter().rposition(|(way, _)| way.is_ready())?;
+        Some(Way::Own(idle.swap_remove(ready).0))
+    }
+
+    /// A new connection.
+    pub async fn fresh(&self, session: &Session) -> Result<Way, ReachError> {
+        let connector = self.tls.as_ref().map(|tls| &tls.any);
+        let wire = self.connect(session, connector).await?;
+        let is_h2 = match &wire {
+            Wire::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(H2),
+            Wire::Plain(_) => false,
+        };
+        match (is_h2, wire) {
+            (true, Wire::Tls(stream)) => {
+                let mut builder = http2::Builder::new(TokioExecutor::new());
+                builder
+                    .timer(TokioTimer::new())
+                    .initial_stream_window_size(1024 * 1024)
+                    .initial_connection_window_size(4 * 1024 * 1024)
+                    .max_header_list_size(64 * 1024);
+                let (way, driver) = builder.handshake(TokioIo::new(*stream)).await?;
+                self.drive(driver);
+                *locked(&self.shared) = Some(way.clone());
+                Ok(Way::Shared(way))
+            }
+            (_, Wire::Tls(stream)) => self.http1(*stream).await,
+            (_, Wire::Plain(stream)) => self.http1(stream).await,
+        }
+    }
+
+    /// A connection for one request that may turn it into something else.
+    pub async fn to_upgrade(
+        &self,
+        session: &Session,
+    ) -> Result<http1::SendRequest<Body>, ReachError> {
+        let connector = self.tls.as_ref().map(|tls| &tls.http1);
+        match self.connect(session, connector).await? {
+            Wire::Tls(stream) => {
+                let (way, driver) = http1::handshake(TokioIo::new(*stream)).await?;
+                self.drive(driver.with_upgrades());
+                Ok(way)
+            }
+            Wire::Plain(stream) => {
+                let (way, driver) = http1::handshake(TokioIo::new(stream)).await?;
+                self.drive(driver.with_upgrades());
+                Ok(way)
+            }
+        }
+    }
+
+    /// Takes a connection back whose answer was read to its end.
+    pub fn back(&self, way: http1::SendRequest<Body>) {
+        let mut idle = locked(&self.idle);
+        if idle.len() < MOST_IDLE && !way.is_closed() {
+            idle.push((way, Stopwatch::start()));
+        }
+    }
+
+    async fn connect(
+        &self,
+        session: &Session,
+        connector: Option<&TlsConnector>,
+    ) -> Result<Wire, ReachError> {
+        let stream = session.dial().await?;
+        let (Some(connector), Some(tls)) = (connector, &self.tls) else {
+            return Ok(Wire::Plain(stream));
+        };
+        let spoken = connector.connect(tls.name.clone(), stream);
+        match timeout(HANDSHAKE_WITHIN, spoken).await {
+            Ok(Ok(stream)) => Ok(Wire::Tls(Box::new(stream))),
+            Ok(Err(error)) => Err(ReachError::Tls(error)),
+            Err(_) => Err(ReachError::TlsTooSlow(HANDSHAKE_WITHIN)),
+        }
+    }
+
+    async fn http1<S>(&self, stream: S) -> Result<Way, ReachError>
+    where
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    {
+        let (way, driver) = http1::Builder::new()
+            .handshake(TokioIo::new(stream))
+            .await?;
+        self.drive(driver);
+        Ok(Way::Own(way))
+    }
+
+    fn drive(&self, driver: impl Future<Output = hyper::Result<()>> + Send + 'static) {
+        let mut drivers = locked(&self.drivers);
+        // Those that have ended make room.
+        while drivers.try_join_next().is_some() {}
+        drivers.spawn(async move {
+            if let Err(error) = driver.await {
+                debug!(%error, "Connection to a web target ended");
+            }
+        });
+    }
+}
+
+/// An answer, and the connection to give back after it where it is our own.
+pub type Answered = (Response<Incoming>, Option<http1::SendRequest<Body>>);
+
+impl Way {
+    /// The request comes back where it was not sent.
+    pub async fn send(self, request: Request<Body>) -> Result<Answered, NotAnswered> {
+        let failed = |mut failed: TrySendError<Request<Body>>| NotAnswered {
+            unsent: failed.take_message().map(Box::new),
+            why: failed.into_error(),
+        };
+        match self {
+            Self::Own(mut way) => {
+                let answer = way.try_send_request(request).await.map_err(failed)?;
+                Ok((answer, Some(way)))
+            }
+            Self::Shared(mut way) => {
+                let answer = way.try_send_request(request).await.map_err(failed)?;
+                Ok((answer, None))
+            }
+        }
+    }
+}
+
+pub struct NotAnswered {
+    pub why: hyper::Error,
+    pub unsent: Option<Box<Request<Body>>>,
+}
+
+/// Each change under these locks is one push or one pop, so a poisoned one is whole.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

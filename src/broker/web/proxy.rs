@@ -1,0 +1,451 @@
+//! One request from its head to its answer: where to, who, whether, and then through.
+//!
+//! The order is the promise: nothing goes to a target before its host is clear, its sender
+//! known, the check-out active and the request recorded.
+
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use hyper::{
+    Method, Request, Response, StatusCode, Uri, Version,
+    body::{Body as _, Incoming},
+    header::{self, HeaderName, HeaderValue},
+    http::uri::{Authority, PathAndQuery, Scheme},
+};
+use tokio::time::timeout;
+use tracing::debug;
+
+use super::{
+    answer::{Answer, wants_page},
+    body::Body,
+    callers::{self, Callers},
+    exchange::Exchange,
+    headers::{self, ACCOUNT, Told},
+    host::Names,
+    pool::{Answered, NotAnswered, ReachError, Way},
+    record::{RequestLine, json, masked},
+    rewrite,
+    sessions::{Sessions, WebSession, Wish},
+    socket::{self, Asked},
+    visit::Visit,
+};
+use crate::{
+    model::{
+        capability::Use,
+        name::{AccountName, TargetName},
+        refusal::Refusal,
+        web::CanonicalPath,
+    },
+    recording::RecordingError,
+    session::{DialError, Gate},
+};
+
+/// A target that says nothing for so long, while nothing is sent to it either, is given up.
+const SILENT_FOR: Duration = Duration::from_secs(120);
+
+/// Paths of the gateway's own on every target's host. They never go to a target.
+const OWN: &str = "/.doorward";
+
+const CHECKOUT: HeaderName = HeaderName::from_static("doorward-checkout");
+const ENDS: HeaderName = HeaderName::from_static("doorward-ends");
+
+pub struct Proxy {
+    pub gate: Gate,
+    pub names: Names,
+    pub callers: Callers,
+    pub sessions: Sessions,
+    /// As targets are told it.
+    pub port: HeaderValue,
+}
+
+/// A request that may go on, and what it takes.
+pub struct Passage<'a> {
+    pub session: Arc<WebSession>,
+    pub exchange: Arc<Exchange>,
+    pub target: &'a TargetName,
+    /// The host as the person knows it.
+    pub authority: &'a str,
+    pub path_and_query: PathAndQuery,
+    pub visit: &'a Arc<Visit>,
+    pub sessions: &'a Sessions,
+}
+
+impl Proxy {
+    /// Never fails: what goes wrong is an answer too.
+    pub async fn answer(&self, visit: &Arc<Visit>, request: Request<Incoming>) -> Response<Body> {
+        let page = wants_page(request.method(), request.headers());
+        let is_http1 = request.version() < Version::HTTP_2;
+        let asked_to_upgrade = request.headers().contains_key(header::UPGRADE);
+        let (mut response, unclear) = match self.pass(visit, request).await {
+            Ok(response) => (response, false),
+            Err(answer) => (answer.respond(page), answer.is_unclear()),
+        };
+        // What follows behind an upgrade was not looked at by `strict`, and what follows a
+        // request that nobody understands may be anything.
+        let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        if is_http1 && (unclear || asked_to_upgrade && !upgraded) {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
+        response
+    }
+
+    async fn pass(
+        &self,
+        visit: &Arc<Visit>,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, Answer> {
+        let place = self
+            .names
+            .place(request.version(), request.uri(), request.headers())?;
+        let asked = Asked::of(&request);
+        let method = match asked {
+            Some(_) => Method::GET,
+            None => request.method().clone(),
+        };
+        // TRACE would show the target's credential to whoever asks.
+        if method == Method::CONNECT || method == Method::TRACE {
+            return Err(Answer::method(&method));
+        }
+        let path: CanonicalPath = request.uri().path().parse()?;
+        let query = request.uri().query();
+        if query.is_some_and(|query| !query.bytes().all(|byte| byte.is_ascii_graphic())) {
+            let why = "a query holds printable ASCII, and everything else encoded";
+            return Err(Answer::bad_request("query-unclear", why));
+        }
+        if path.as_str() == OWN || path.as_str().starts_with("/.doorward/") {
+            return Err(Answer::nothing_here());
+        }
+        let caller = self.callers.who(request.headers()).await?;
+        visit.signed_in(&caller.principal, &self.gate);
+        let wish = Wish {
+            target: &place.target,
+            account: account(&request)?,
+            peer: visit.peer,
+            agent: request.headers().get(header::USER_AGENT),
+        };
+        let session = self.sessions.admitted(&caller, wish).await?;
+        self.allowed(&session, &method, &path, asked, &place.target)
+            .await?;
+        if asked.is_some() {
+            same_origin(&request, &place.authority)?;
+        }
+        let n = session.next();
+        let line = RequestLine {
+            n,
+            method: method.as_str(),
+            path: masked(&path, query),
+            peer: visit.peer,
+            agent: request
+                .headers()
+                .get(header::USER_AGENT)
+                .and_then(|agent| agent.to_str().ok()),
+            websocket: asked.is_some(),
+        };
+        // INVARIANT (P1): recorded before a byte of it goes to the target.
+        if let Err(error) = session.track().request(&json(&line)).await {
+            return Err(self.not_recorded(&session, &place.target, &error));
+        }
+        let path_and_query = at_target(&session, &path, query)?;
+        let in_flight = visit.in_flight(&session);
+        let passage = Passage {
+            exchange: Exchange::begin(session.clone(), n, in_flight),
+            session,
+            target: &place.target,
+            authority: &place.authority,
+            path_and_query,
+            visit,
+            sessions: &self.sessions,
+        };
+        match asked {
+            Some(asked) => socket::open(self, passage, request, asked).await,
+            None => self.forward(passage, request, method).await,
+        }
+    }
+
+    async fn allowed(
+        &self,
+        session: &WebSession,
+        method: &Method,
+        path: &CanonicalPath,
+        asked: Option<Asked>,
+        target: &TargetName,
+    ) -> Result<(), Answer> {
+        let wanted = Use::Http {
+            method: method.as_str(),
+            path,
+        };
+        let mut allowed = session.permit().allows(wanted);
+        if asked.is_some() && allowed.is_ok() {
+            allowed = session.permit().allows(Use::WebSocket);
+        }
+        match allowed {
+            Ok(()) => Ok(()),
+            Err(refusal) => {
+                session
+                    .session()
+                    .audit_refused("web.request", &refusal)
+                    .await;
+                Err(Answer::refusal(&refusal, target, self.gate.ways_in()))
+            }
+        }
+    }
+
+    fn not_recorded(
+        &self,
+        session: &WebSession,
+        target: &TargetName,
+        error: &RecordingError,
+    ) -> Answer {
+        debug!(session = %session.id(), %error, "Request not recorded, not passed on");
+        match session.reason() {
+            Some(reason) => Answer::ended(&reason, target),
+            None => Answer::refusal(&Refusal::NoRecording, target, self.gate.ways_in()),
+        }
+    }
+
+    async fn forward(
+        &self,
+        passage: Passage<'_>,
+        request: Request<Incoming>,
+        method: Method,
+    ) -> Result<Response<Body>, Answer> {
+        let (mut parts, incoming) = request.into_parts();
+        let body = match incoming.is_end_stream() {
+            true => Body::Empty,
+            false => Body::to_target(incoming, passage.exchange.clone()),
+        };
+        self.make_ready(&passage, &mut parts.headers);
+        parts.extensions.clear();
+        parts.method = method;
+        let outgoing = Request::from_parts(parts, body);
+        let (answer, way) = match passage.send(outgoing).await {
+            Ok(answered) => answered,
+            Err(answer) => {
+                passage.exchange.failed("no answer");
+                return Err(answer);
+            }
+        };
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let why = "the target changed the protocol without being asked";
+            return Err(Answer::target("target-garbled", why));
+        }
+        Ok(passage.passed_on(answer, way))
+    }
+
+    /// The headers as the target gets them.
+    pub fn make_ready(&self, passage: &Passage<'_>, headers: &mut hyper::HeaderMap) {
+        let session = &passage.session;
+        let own_bearer = callers::is_own_bearer(headers);
+        headers::of_request(headers, session.injected().header(), own_bearer);
+        passage.names().of_request(headers);
+        let request = format!("{}-{}", session.id(), passage.exchange.number());
+        let told = Told {
+            peer: &passage.visit.address,
+            authority: passage.authority,
+            port: &self.port,
+            request: &request,
+        };
+        headers::tell(headers, &told);
+        session.injected().fill(headers);
+    }
+}
+
+impl Passage<'_> {
+    fn names(&self) -> rewrite::Names<'_> {
+        rewrite::Names {
+            web: self.session.web(),
+            inside: self.session.authority(),
+            outside: self.authority,
+        }
+    }
+
+    /// Over a connection that is there, else over a new one.
+    async fn send(&self, mut request: Request<Body>) -> Result<Answered, Answer> {
+        let pool = self.session.pool();
+        if let Some(way) = pool.known() {
+            self.address(&mut request, &way);
+            match self.unless_silent(way.send(request)).await? {
+                Ok(answered) => return Ok(answered),
+                // It was closed at the other end while nobody used it.
+                Err(NotAnswered {
+                    unsent: Some(again),
+                    ..
+                }) if self.session.reason().is_none() => request = *again,
+                Err(failed) => return Err(self.no_answer(&failed.why)),
+            }
+        }
+        let way = match pool.fresh(self.session.session()).await {
+            Ok(way) => way,
+            Err(error) => return Err(self.not_reached(&error)),
+        };
+        self.address(&mut request, &way);
+        let sent = self.unless_silent(way.send(request)).await?;
+        sent.map_err(|failed| self.no_answer(&failed.why))
+    }
+
+    /// HTTP/1 names the host in a header, HTTP/2 in the address.
+    pub fn address(&self, request: &mut Request<Body>, way: &Way) {
+        let authority = self.session.authority();
+        match way {
+            Way::Own(_) => {
+                *request.version_mut() = Version::HTTP_11;
+                *request.uri_mut() = Uri::from(self.path_and_query.clone());
+                if let Ok(host) = HeaderValue::from_str(authority) {
+                    request.headers_mut().insert(header::HOST, host);
+                }
+            }
+            Way::Shared(_) => {
+                *request.version_mut() = Version::HTTP_2;
+                let mut parts = hyper::http::uri::Parts::default();
+                parts.scheme = Some(Scheme::HTTPS);
+                parts.authority = authority.parse::<Authority>().ok();
+                parts.path_and_query = Some(self.path_and_query.clone());
+                request.headers_mut().remove(header::HOST);
+                if let Ok(uri) = Uri::from_parts(parts) {
+                    *request.uri_mut() = uri;
+                }
+            }
+        }
+    }
+
+    async fn unless_silent<T>(&self, sending: impl Future<Output = T>) -> Result<T, Answer> {
+        let mut sending = pin!(sending);
+        let mut sent = self.exchange.sent();
+        loop {
+            match timeout(SILENT_FOR, &mut sending).await {
+                Ok(done) => return Ok(done),
+                Err(_) if self.exchange.sent() != sent => sent = self.exchange.sent(),
+                Err(_) => {
+                    let seconds = SILENT_FOR.as_secs();
+                    let why = format!(
+                        "the target {} did not answer within {seconds} s",
+                        self.target
+                    );
+                    return Err(Answer::target_too_slow(why));
+                }
+            }
+        }
+    }
+
+    pub fn not_reached(&self, error: &ReachError) -> Answer {
+        debug!(session = %self.session.id(), %error, "Web target not reached");
+        if let Some(reason) = self.session.reason() {
+            return Answer::ended(&reason, self.target);
+        }
+        self.sessions.abandon(&self.session, &error.to_string());
+        let why = match error {
+            // Where it is, is not for everybody to know.
+            ReachError::Dial(DialError::Unknown(..)) => "cannot be found by name",
+            ReachError::Dial(DialError::Unreachable(..)) => "cannot be reached",
+            ReachError::Dial(DialError::TimedOut(..)) => {
+                let why = format!("the target {} did not take the connection", self.target);
+                return Answer::target_too_slow(why);
+            }
+            ReachError::Dial(DialError::Misled(_)) => {
+                "has a name that leads back to the gateway, or to a link-local address; an admin \
+                 can give its address instead"
+            }
+            ReachError::Dial(DialError::Killed(_)) => "was left",
+            ReachError::Tls(_) | ReachError::TlsTooSlow(_) | ReachError::Name => {
+                "did not prove that it is the one that is pinned"
+            }
+            ReachError::Http(_) => "does not speak HTTP",
+        };
+        Answer::target(
+            "target-unreachable",
+            format!("the target {} {why}", self.target),
+        )
+    }
+
+    pub fn no_answer(&self, error: &hyper::Error) -> Answer {
+        debug!(session = %self.session.id(), %error, "Web target did not answer");
+        if let Some(reason) = self.session.reason() {
+            return Answer::ended(&reason, self.target);
+        }
+        let why = match error {
+            error if error.is_parse() => "answered with something that is no HTTP",
+            error if error.is_incomplete_message() => "closed the connection without an answer",
+            _ => "broke off before it answered",
+        };
+        Answer::target(
+            "target-garbled",
+            format!("the target {} {why}", self.target),
+        )
+    }
+
+    /// The target's answer as the person gets it.
+    pub fn passed_on(
+        self,
+        answer: Response<Incoming>,
+        way: Option<hyper::client::conn::http1::SendRequest<Body>>,
+    ) -> Response<Body> {
+        let (mut parts, incoming) = answer.into_parts();
+        parts.extensions.clear();
+        parts.version = Version::default();
+        self.translate(&mut parts.headers);
+        self.exchange.status(parts.status);
+        let body = Body::to_person(incoming, self.exchange, way);
+        Response::from_parts(parts, body)
+    }
+
+    pub fn translate(&self, headers: &mut hyper::HeaderMap) {
+        headers::of_answer(headers);
+        self.names().of_answer(headers);
+        self.session.keep_secret(headers);
+        let session = &self.session;
+        for (name, text) in [
+            (CHECKOUT, session.permit().code().to_string()),
+            (ENDS, session.until().to_string()),
+        ] {
+            if let Ok(value) = HeaderValue::from_str(&text) {
+                headers.insert(name, value);
+            }
+        }
+    }
+}
+
+/// Which account is meant, where it is said.
+fn account(request: &Request<Incoming>) -> Result<Option<AccountName>, Answer> {
+    let mut named = request.headers().get_all(ACCOUNT).iter();
+    let Some(account) = named.next() else {
+        return Ok(None);
+    };
+    let read = account.to_str().ok().and_then(|text| text.parse().ok());
+    match (read, named.next()) {
+        (Some(account), None) => Ok(Some(account)),
+        _ => Err(Answer::bad_request(
+            "account-unclear",
+            "Doorward-Account names one account",
+        )),
+    }
+}
+
+/// A page of another place may open a WebSocket with this place's cookies, so the browser's
+/// word for where it comes from must be this place (RFC 6455 s10.2). Programs send none.
+fn same_origin(request: &Request<Incoming>, authority: &str) -> Result<(), Answer> {
+    let mut origins = request.headers().get_all(header::ORIGIN).iter();
+    let own = format!("https://{authority}");
+    let same = |origin: &HeaderValue| origin.as_bytes().eq_ignore_ascii_case(own.as_bytes());
+    match (origins.next(), origins.next()) {
+        (None, _) => Ok(()),
+        (Some(origin), None) if same(origin) => Ok(()),
+        _ => Err(Answer::forbidden(
+            "cross-origin",
+            "a WebSocket is opened by pages of the same address only",
+        )),
+    }
+}
+
+fn at_target(
+    session: &WebSession,
+    path: &CanonicalPath,
+    query: Option<&str>,
+) -> Result<PathAndQuery, Answer> {
+    let mut text = session.web().path.before(path);
+    if let Some(query) = session.injected().query_with(query) {
+        text.push('?');
+        text.push_str(&query);
+    }
+    PathAndQuery::try_from(text)
+        .map_err(|_| Answer::bad_request("path-unclear", "this address cannot be passed on"))
+}

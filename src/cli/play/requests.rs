@@ -1,0 +1,106 @@
+//! What went to a web target, shown as one line for each request once its answer is known.
+//!
+//! Shows what was recorded and asks nobody. Whatever the target or the person made up for a
+//! path or a reason comes out inert.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use crate::cli::{json, screen::one_line};
+
+/// Requests that wait for their answer.
+#[derive(Default)]
+pub struct Requests(HashMap<u64, (f64, Value)>);
+
+/// Of a recording that was made up no more than this waits.
+const MOST: usize = 100_000;
+
+impl Requests {
+    /// Shows nothing yet, except of what no answer can be told apart.
+    pub fn asked(&mut self, at: f64, text: &str) -> String {
+        let Ok(request) = serde_json::from_str::<Value>(text) else {
+            return String::new();
+        };
+        if let Some(number) = request["n"].as_u64()
+            && self.0.len() < MOST
+        {
+            self.0.insert(number, (at, request));
+        }
+        String::new()
+    }
+
+    pub fn answered(&mut self, text: &str) -> String {
+        let Ok(answer) = serde_json::from_str::<Value>(text) else {
+            return String::new();
+        };
+        let asked = answer["n"]
+            .as_u64()
+            .and_then(|number| self.0.remove(&number));
+        let Some((at, request)) = asked else {
+            return String::new();
+        };
+        line(at, &request, Some(&answer))
+    }
+
+    /// Those that got no answer before the recording ended.
+    pub fn end(&mut self) -> String {
+        let mut open: Vec<_> = self.0.drain().collect();
+        open.sort_by_key(|(number, _)| *number);
+        let lines = open.iter();
+        lines
+            .map(|(_, (at, request))| line(*at, request, None))
+            .collect()
+    }
+}
+
+fn line(at: f64, request: &Value, answer: Option<&Value>) -> String {
+    let method = json::text(request, "method");
+    let path = json::text(request, "path");
+    let became = match answer {
+        None => "no answer".to_owned(),
+        Some(answer) => {
+            let status = match answer["status"].as_u64() {
+                Some(status) => status.to_string(),
+                None => "---".to_owned(),
+            };
+            let count = |name: &str| answer[name].as_u64().unwrap_or(0);
+            let why = match answer["error"].as_str() {
+                Some(why) => format!(", {why}"),
+                None => String::new(),
+            };
+            format!(
+                "{status}, {} bytes up, {} bytes down, {} ms{why}",
+                count("bytes_in"),
+                count("bytes_out"),
+                count("ms"),
+            )
+        }
+    };
+    format!(
+        "{}\r\n",
+        one_line(&format!("{at:9.3}  {method} {path}  {became}"))
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_one_line_with_what_became_of_it() {
+        let mut requests = Requests::default();
+        requests.asked(1.5, r#"{"n":1,"method":"GET","path":"/a\u001b[2J?x=***"}"#);
+        requests.asked(2.0, r#"{"n":2,"method":"PUT","path":"/b"}"#);
+        requests.asked(2.0, "nonsense");
+        let shown = requests.answered(r#"{"n":1,"status":200,"bytes_out":7,"ms":3}"#);
+        assert!(shown.starts_with("    1.500  GET /a"), "{shown}");
+        assert!(
+            shown.contains("200, 0 bytes up, 7 bytes down, 3 ms"),
+            "{shown}"
+        );
+        assert!(!shown.contains('\u{1b}'), "{shown:?}");
+        assert_eq!(requests.answered(r#"{"n":1,"status":200}"#), "");
+        assert_eq!(requests.end(), "    2.000  PUT /b  no answer\r\n");
+    }
+}

@@ -1,0 +1,195 @@
+//! Web targets: real clients through the real gateway to targets of other people's making.
+
+mod kill;
+mod nginx;
+mod pass;
+mod raw;
+mod shapes;
+mod sockets;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use self::nginx::{Nginx, SECRET};
+use crate::support::{Gateway, PATIENCE, Person, text};
+
+/// A gateway with a web target behind Basic authentication, somebody who asks and somebody
+/// who answers.
+struct Scene {
+    gateway: Gateway,
+    nginx: Nginx,
+    alice: Person,
+    bob: Person,
+}
+
+async fn scene() -> Scene {
+    let (gateway, nginx) = tokio::join!(Gateway::start(), Nginx::start());
+    let web = json!({ "tls": false, "sign_in": { "by": "basic" } });
+    enter(&gateway, "wiki", nginx.port, web).await;
+    let alice = gateway.person("alice", &["requester"]).await;
+    let bob = gateway.person("bob", &["approver"]).await;
+    Scene {
+        gateway,
+        nginx,
+        alice,
+        bob,
+    }
+}
+
+/// A target at a port of this machine, with an account.
+async fn enter(gateway: &Gateway, name: &str, port: u16, web: Value) {
+    let target = json!({ "name": name, "address": format!("127.0.0.1:{port}"), "web": web });
+    gateway.post(&gateway.root, "/targets", target).await;
+    let account = json!({
+        "name": "ops",
+        "targets": [name],
+        "secret": { "kind": "password", "value": SECRET },
+    });
+    gateway.post(&gateway.root, "/accounts", account).await;
+}
+
+impl Scene {
+    async fn ask(&self, target: &str) -> Value {
+        let ask = json!({ "target": target, "reason": "look it up", "ticket": "CHG0012345" });
+        self.gateway
+            .post(&self.alice.token, "/checkouts", ask)
+            .await
+    }
+
+    async fn approve(&self, id: &str) {
+        let path = format!("/checkouts/{id}/approve");
+        self.gateway.post(&self.bob.token, &path, json!({})).await;
+    }
+
+    /// Alice has an active check-out of the target.
+    async fn approved(&self, target: &str) -> String {
+        let id = text(&self.ask(target).await["id"]);
+        self.approve(&id).await;
+        id
+    }
+
+    async fn revoke(&self, id: &str) {
+        let body = json!({ "message": "maintenance is over" });
+        let path = format!("/checkouts/{id}/revoke");
+        self.gateway.post(&self.bob.token, &path, body).await;
+    }
+
+    fn url(&self, target: &str, path: &str) -> String {
+        let port = self.gateway.web.port();
+        format!("https://{target}.door.localhost:{port}{path}")
+    }
+
+    /// The real `curl`, as alice, with nothing of this machine's configuration.
+    fn curl(&self) -> Command {
+        let mut curl = self.curl_as(&self.alice.token);
+        curl.kill_on_drop(true);
+        curl
+    }
+
+    fn curl_as(&self, token: &str) -> Command {
+        let mut curl = self.strange_curl();
+        curl.arg("-H").arg(format!("Doorward-Token: {token}"));
+        curl
+    }
+
+    /// One that shows nothing.
+    fn strange_curl(&self) -> Command {
+        let mut curl = Command::new("curl");
+        let port = self.gateway.web.port();
+        curl.args(["-q", "--silent", "--show-error", "--max-time"])
+            .arg(PATIENCE.as_secs().to_string())
+            .arg("--cacert")
+            .arg(self.gateway.ca());
+        for target in ["wiki", "other", "nowhere"] {
+            let name = format!("{target}.door.localhost:{port}:127.0.0.1");
+            curl.args(["--resolve", &name]);
+        }
+        curl
+    }
+
+    /// Status, headers and body of one GET.
+    async fn get(&self, target: &str, path: &str) -> Seen {
+        seen(self.curl(), &self.url(target, path)).await
+    }
+
+    async fn sessions(&self) -> Vec<Value> {
+        let page = self.gateway.get(&self.gateway.root, "/sessions").await;
+        page["items"].as_array().unwrap().clone()
+    }
+}
+
+#[derive(Debug)]
+struct Seen {
+    status: u16,
+    version: String,
+    head: String,
+    body: String,
+}
+
+impl Seen {
+    fn problem(&self) -> Value {
+        assert!(
+            self.head
+                .to_lowercase()
+                .contains("application/problem+json"),
+            "{self:?}"
+        );
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+async fn seen(mut curl: Command, url: &str) -> Seen {
+    let output = curl
+        .args(["-i", "-w", "\n%{http_code} %{http_version}"])
+        .arg(url)
+        .output()
+        .await
+        .expect("curl is installed");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{error}\n{text}");
+    let (text, last) = text.rsplit_once('\n').unwrap();
+    let (status, version) = last.split_once(' ').unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    Seen {
+        status: status.parse().unwrap(),
+        version: version.to_owned(),
+        head: head.to_owned(),
+        body: body.to_owned(),
+    }
+}
+
+/// Nothing that anybody but the target could read holds the target's password.
+async fn secret_is_nowhere(scene: &Scene) {
+    let holds = |bytes: &[u8]| {
+        let needles = [SECRET.as_bytes(), nginx::basic().as_bytes()].map(<[u8]>::to_vec);
+        needles
+            .iter()
+            .any(|needle| bytes.windows(needle.len()).any(|part| part == needle))
+    };
+    let log = scene.gateway.log().join("\n");
+    assert!(!holds(log.as_bytes()), "in the log");
+    let root = &scene.gateway.root;
+    let audit = scene.gateway.call(root, Method::GET, "/audit/export", None);
+    assert!(!holds(audit.await.1.to_string().as_bytes()), "in the audit");
+    let mut folders = vec![scene.gateway.data()];
+    let mut looked_at = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if let Ok(bytes) = std::fs::read(&path) {
+                looked_at += 1;
+                assert!(!holds(&bytes), "in {}", path.display());
+            }
+        }
+    }
+    assert!(looked_at > 3, "there are files to look at");
+}
+
+async fn within<T>(what: &str, task: impl Future<Output = T>) -> T {
+    let ended = tokio::time::timeout(PATIENCE, task).await;
+    ended.unwrap_or_else(|_| panic!("{what} hung"))
+}

@@ -1,0 +1,78 @@
+//! TLS to the gateway and bytes on it, as no well-behaved client would send them; and targets
+//! that answer by the test's own word.
+
+use std::sync::Arc;
+
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use super::{Scene, within};
+
+/// A connection to the gateway's web listener, HTTP/1.1.
+pub async fn connect(scene: &Scene) -> TlsStream<TcpStream> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(scene.gateway.ca()).unwrap() {
+        roots.add(certificate.unwrap()).unwrap();
+    }
+    let mut config = ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let stream = TcpStream::connect(scene.gateway.web).await.unwrap();
+    let name = ServerName::try_from("wiki.door.localhost").unwrap();
+    TlsConnector::from(Arc::new(config))
+        .connect(name, stream)
+        .await
+        .expect("the gateway's certificate is for every target")
+}
+
+/// Everything that is answered to these bytes until the gateway closes.
+pub async fn answered(scene: &Scene, bytes: &[u8]) -> String {
+    let mut stream = connect(scene).await;
+    stream.write_all(bytes).await.unwrap();
+    let mut answer = Vec::new();
+    // A reset after the answer is as good as a close.
+    within("the gateway", stream.read_to_end(&mut answer))
+        .await
+        .ok();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// One head, and what came behind it already.
+pub async fn head(stream: &mut (impl AsyncReadExt + Unpin)) -> (String, Vec<u8>) {
+    let mut bytes = Vec::new();
+    let mut piece = [0; 4096];
+    loop {
+        if let Some(end) = bytes.windows(4).position(|part| part == b"\r\n\r\n") {
+            let behind = bytes.split_off(end + 4);
+            return (String::from_utf8(bytes).unwrap(), behind);
+        }
+        let count = within("a head", stream.read(&mut piece)).await.unwrap();
+        assert!(
+            count > 0,
+            "closed in a head: {}",
+            String::from_utf8_lossy(&bytes)
+        );
+        bytes.extend_from_slice(&piece[..count]);
+    }
+}
+
+/// A target whose every connection is served by `serve`.
+pub async fn target<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> u16
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(serve(stream));
+        }
+    });
+    port
+}
