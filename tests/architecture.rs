@@ -591,6 +591,7 @@ mod the_checker {
         let text = "#[cfg(test)] mod tests { use crate::store::Store; fn f() { println!(); } }";
         assert!(broken("model/checkout.rs", text).is_empty());
         assert!(broken("model/tests.rs", "use crate::store::Store;").is_empty());
+        assert!(broken("model/tests/life.rs", "use crate::store::Store;").is_empty());
         finds(
             "model/checkout.rs",
             "#[cfg(unix)] mod tests { use crate::store::Store; }",

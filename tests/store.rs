@@ -30,6 +30,8 @@ mod recordings;
 mod sample;
 #[path = "store/sessions.rs"]
 mod sessions;
+#[path = "store/upgrades.rs"]
+mod upgrades;
 
 /// One line a test; each runs on both databases, on an empty one of its own.
 macro_rules! suite {
@@ -65,6 +67,7 @@ suite! {
         groups_and_their_members_read_back_from_both_sides
         a_key_belongs_to_one_user
         a_password_hash_is_kept_and_taken_away
+        who_vouches_is_kept_credential_by_credential
         tokens_are_found_by_hash_and_removed
         people_are_listed_filtered_sorted_and_paged
         approvers_are_those_who_could_answer
@@ -77,6 +80,7 @@ suite! {
         a_policy_in_use_stays
         a_place_is_found_or_refused_by_name
         the_accounts_policy_goes_before_the_targets
+        a_place_that_is_not_for_the_asker_is_not_found
         places_are_listed_filtered_and_paged
         sealed_secrets_read_back_and_are_rewrapped_once
         facts_of_the_installation_are_kept
@@ -93,6 +97,7 @@ suite! {
         ended_ones_are_told_to_those_who_ask
         open_ones_are_found_by_user_target_and_account
         the_list_filters_by_everything_people_see
+        the_list_holds_what_its_reader_may_see
         the_list_sorts_by_every_column_and_pages_without_a_gap
         a_foreign_cursor_is_refused
     }
@@ -106,6 +111,7 @@ suite! {
     }
     recordings {
         recordings_are_entered_finished_and_listed
+        a_list_holds_what_its_reader_may_see
         keys_are_rewrapped_unless_the_recording_was_deleted
         what_is_due_is_deleted_once_and_its_file_remembered_until_it_is_gone
         what_a_crash_left_without_an_end_is_found
@@ -129,6 +135,9 @@ suite! {
         a_checkpoint_of_another_key_is_refused
         an_export_is_verified_without_the_database
         verifying_while_others_append_finds_nothing
+    }
+    upgrades {
+        who_vouched_for_a_user_vouches_for_each_credential
     }
     races {
         of_a_hundred_updates_of_one_version_one_wins

@@ -200,6 +200,8 @@ pub async fn list(
         filter.requester = Some(by.user.clone());
     }
     filter.waiting = view == View::Waiting;
+    // In the database: no bound, no cursor and no end of a page tells of what is not theirs.
+    filter.reader = sight::reader(by);
     let (order, page) = write::page(&params, Order::descending(Sort::RequestedAt))?;
     let shown = |checkout: &Checkout| match view {
         View::Mine => true,
@@ -221,7 +223,7 @@ pub async fn list(
     Ok(Json(list).into_response())
 }
 
-/// A page of what may be seen out of a list that also holds other things.
+/// A page of what is wanted out of a list of what may be seen.
 async fn visible(
     api: &Api,
     filter: &Filter,

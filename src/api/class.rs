@@ -104,7 +104,7 @@ mod tests {
             person: PersonId::from(&user),
             user,
             name: "alice".parse().unwrap(),
-            vouched_by: None,
+            vouched_by: Default::default(),
             roles: roles.iter().copied().collect(),
             groups: Default::default(),
             scopes: scopes.iter().copied().collect(),

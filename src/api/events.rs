@@ -19,7 +19,13 @@ use tokio::{
     time::{Interval, MissedTickBehavior, interval},
 };
 
-use super::{Api, auth::Caller, sight};
+use super::{
+    Api,
+    auth::Caller,
+    error::Problem,
+    limits::{MOST_STREAMS, Watching},
+    sight,
+};
 use crate::{
     lifecycle::Change,
     store::{self, StoreError},
@@ -35,9 +41,15 @@ struct Watch {
     caller: Caller,
     changes: Receiver<Change>,
     looks: Interval,
+    /// Given back with the stream.
+    _watching: Watching,
 }
 
-pub async fn stream(State(api): State<Api>, caller: Caller) -> Response {
+pub async fn stream(State(api): State<Api>, caller: Caller) -> Result<Response, Problem> {
+    let Some(watching) = api.limits().watch(&caller.principal.user) else {
+        let detail = format!("you watch {MOST_STREAMS} times already, which is the most");
+        return Err(Problem::conflict("too-many", detail).hint("end one of them"));
+    };
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let watch = Watch {
@@ -45,14 +57,14 @@ pub async fn stream(State(api): State<Api>, caller: Caller) -> Response {
         api,
         caller,
         looks,
+        _watching: watching,
     };
     let events = stream::unfold(watch, async |mut watch| {
         let event = watch.next().await?;
         Some((Ok::<_, Infallible>(event), watch))
     });
-    Sse::new(events)
-        .keep_alive(KeepAlive::new().interval(SIGN_OF_LIFE))
-        .into_response()
+    let sse = Sse::new(events).keep_alive(KeepAlive::new().interval(SIGN_OF_LIFE));
+    Ok(sse.into_response())
 }
 
 impl Watch {
@@ -89,15 +101,10 @@ impl Watch {
         let store = self.api.store();
         let by = &self.caller.principal;
         let now = self.api.now();
-        let tokens = store::token::of_user(store, &by.user).await;
-        let token = tokens.ok().and_then(|tokens| {
-            tokens
-                .into_iter()
-                .find(|token| token.id == self.caller.token && token.expires_at > now)
-        });
+        let token = store::token::by_id(store, &self.caller.token).await;
         let user = store::user::by_id(store, &by.user).await;
         match (token, user) {
-            (Some(token), Ok(user)) if !user.disabled => {
+            (Ok(token), Ok(user)) if token.expires_at > now && !user.disabled => {
                 let proof = by.proof.clone();
                 self.caller.principal = user.scoped_principal(proof, token.scopes);
                 true

@@ -1,11 +1,14 @@
 //! How often somebody may call: requests by user, and tokens that open nothing by address.
+//! How many event streams a user has at once: each costs reads at every change.
 //!
 //! Signing in is slowed where passwords are looked at, in `identity`. Bounded in memory.
 
 use std::{
+    collections::HashMap,
     hash::Hash,
     net::{IpAddr, Ipv6Addr, SocketAddr},
     num::NonZeroU32,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -22,6 +25,28 @@ pub struct Wait(pub Duration);
 pub struct Limits {
     users: Buckets<UserId>,
     addresses: Buckets<IpAddr>,
+    streams: Arc<Mutex<HashMap<UserId, usize>>>,
+}
+
+/// Event streams of one user at once.
+pub const MOST_STREAMS: usize = 10;
+
+/// One of a user's event streams, until it is dropped.
+pub struct Watching {
+    streams: Arc<Mutex<HashMap<UserId, usize>>>,
+    user: UserId,
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = streams.get_mut(&self.user) {
+            *count -= 1;
+            if *count == 0 {
+                streams.remove(&self.user);
+            }
+        }
+    }
 }
 
 impl Limits {
@@ -29,11 +54,26 @@ impl Limits {
         Self {
             users: Buckets::per_minute(limits.requests_per_user),
             addresses: Buckets::per_minute(limits.sign_ins_per_address),
+            streams: Arc::default(),
         }
     }
 
     pub fn request(&self, user: &UserId) -> Result<(), Wait> {
         self.users.take(user)
+    }
+
+    /// One more event stream, unless they have as many as one may.
+    pub fn watch(&self, user: &UserId) -> Option<Watching> {
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = streams.entry(user.clone()).or_default();
+        if *count >= MOST_STREAMS {
+            return None;
+        }
+        *count += 1;
+        Some(Watching {
+            streams: Arc::clone(&self.streams),
+            user: user.clone(),
+        })
     }
 
     /// After a token that opens nothing.
@@ -43,7 +83,7 @@ impl Limits {
 }
 
 /// Where a peer lives: an IPv4 address, or an IPv6 /64, which one customer owns as a whole.
-fn neighbourhood(peer: SocketAddr) -> IpAddr {
+pub(super) fn neighbourhood(peer: SocketAddr) -> IpAddr {
     match peer.ip().to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => {

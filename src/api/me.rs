@@ -137,6 +137,7 @@ pub async fn add_key(
     keys::room(&api, &by.user).await?;
     let mut tx = api.store().begin().await?;
     store::ssh_key::insert(&mut tx, &by.user, &key).await?;
+    store::voucher::inherited(&mut tx, &by.user, &key.fingerprint).await?;
     let event = api.changed(by, "user", "add-key", by.name.as_str(), &key_of(&key));
     api.commit(tx, &event.about_user(&by.user)).await?;
     Ok((StatusCode::CREATED, Json(key)))

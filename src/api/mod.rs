@@ -27,6 +27,7 @@ mod policies;
 mod query;
 mod recordings;
 mod reveal;
+mod room;
 mod route;
 mod routes;
 pub mod scan;

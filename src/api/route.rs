@@ -5,6 +5,7 @@
 
 use axum::{
     Router,
+    extract::Request,
     handler::Handler,
     http::{Method, StatusCode},
     middleware,
@@ -15,7 +16,7 @@ use utoipa::{
     openapi::{RefOr, Schema},
 };
 
-use super::{Api, body, class::Class, guard, page};
+use super::{Api, auth::Caller, body, class::Class, guard, page, room::Place};
 
 /// A parameter after the question mark: its name, and what it does.
 pub type Param = (&'static str, &'static str);
@@ -220,7 +221,17 @@ impl Route {
         };
         let guarded = self
             .handler
+            .route_layer(middleware::map_request(known))
             .route_layer(middleware::from_fn_with_state(post, guard::guard));
         router.route(path, guarded)
     }
+}
+
+/// Stands behind the guard: a connection on which a token was proven is no guest's any more.
+async fn known(request: Request) -> Request {
+    let extensions = request.extensions();
+    if let (Some(_), Some(place)) = (extensions.get::<Caller>(), extensions.get::<Place>()) {
+        place.prove();
+    }
+    request
 }

@@ -4,27 +4,30 @@
 //! the old ones finish what they began within the drain.
 
 use std::{
-    collections::HashMap,
-    future::ready,
-    net::{IpAddr, SocketAddr},
-    pin::pin,
-    sync::{Arc, Mutex, PoisonError},
+    future::pending,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
     time::Duration,
 };
 
-use axum::{Extension, Router, extract::Request, middleware};
+use axum::{
+    Extension, Router,
+    body::{Body, Bytes, HttpBody},
+    extract::Request,
+    middleware::{self, Next},
+};
+use hyper::body::{Frame, SizeHint};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{
-        conn::auto,
-        graceful::{GracefulShutdown, Watcher},
-    },
+    server::conn::auto,
     service::TowerToHyperService,
 };
 use rustls::ServerConfig;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::watch,
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -32,16 +35,22 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::auth::Peer;
+pub use super::room::Capacity;
+use super::{
+    auth::Peer,
+    room::{Place, Room},
+};
 
 /// How much one listener takes on.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    pub connections: usize,
-    pub per_address: usize,
+    pub connections: Capacity,
     pub handshake: Duration,
-    /// From the first byte of a request to the end of its head.
+    /// From the first byte of a request to the end of its head, and from the end of one to
+    /// the next.
     pub head: Duration,
+    /// From the handshake to a token that is proven. Whoever has none asks again.
+    pub guest: Duration,
     /// From being told to stop to cutting what is left.
     pub drain: Duration,
 }
@@ -49,10 +58,14 @@ pub struct Bounds {
 impl Default for Bounds {
     fn default() -> Self {
         Self {
-            connections: 2_000,
-            per_address: 200,
+            connections: Capacity {
+                all: 2_000,
+                of_network: 200,
+                guests: 500,
+            },
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(10),
+            guest: Duration::from_secs(60),
             drain: Duration::from_secs(10),
         }
     }
@@ -71,16 +84,10 @@ pub async fn serve(
     bounds: Bounds,
     stop: CancellationToken,
 ) {
-    let room = Arc::new(Semaphore::new(bounds.connections));
-    let places = Arc::new(Places::default());
-    let graceful = GracefulShutdown::new();
+    let room = Room::new(bounds.connections);
     let mut tasks = JoinSet::new();
     loop {
         while tasks.try_join_next().is_some() {}
-        let turn = tokio::select! {
-            turn = Arc::clone(&room).acquire_owned() => turn.expect("the semaphore is never closed"),
-            () = stop.cancelled() => break,
-        };
         let (stream, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
@@ -93,22 +100,28 @@ pub async fn serve(
             },
             () = stop.cancelled() => break,
         };
-        let Some(place) = Places::take(&places, peer.ip(), bounds.per_address) else {
-            debug!(%peer, "Connection refused: too many from this address");
+        // Accepted before it is refused: what waits in the kernel's queue waits for a place that
+        // may be somebody else's.
+        let Some(place) = room.take(peer) else {
+            debug!(%peer, "Connection refused: too many");
             continue;
         };
         let acceptor = TlsAcceptor::from(tls());
         let router = router.clone();
-        let watcher = graceful.watcher();
+        let stop = stop.clone();
         tasks.spawn(async move {
-            let _held = (turn, place);
-            if let Some(stream) = shake_hands(acceptor, stream, peer, bounds.handshake).await {
-                converse(stream, peer, router, bounds, watcher).await;
+            let stream = tokio::select! {
+                stream = shake_hands(acceptor, stream, peer, bounds.handshake) => stream,
+                () = place.shed() => None,
+            };
+            if let Some(stream) = stream {
+                converse(stream, peer, place, router, bounds, stop).await;
             }
         });
     }
     drop(listener);
-    if timeout(bounds.drain, graceful.shutdown()).await.is_err() {
+    let ends = async { while tasks.join_next().await.is_some() {} };
+    if timeout(bounds.drain, ends).await.is_err() {
         info!("Requests were still open at the end of the drain");
     }
     tasks.shutdown().await;
@@ -117,19 +130,28 @@ pub async fn serve(
 async fn converse(
     stream: TlsStream<TcpStream>,
     peer: SocketAddr,
+    place: Place,
     router: Router,
     bounds: Bounds,
-    watcher: Watcher,
+    stop: CancellationToken,
 ) {
     let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-    // Somebody who shook hands and then says nothing is not waited for.
-    let spoken = CancellationToken::new();
-    let said = spoken.clone();
+    let (open, mut seen) = watch::channel(0);
+    let counted = open.clone();
     let router = router
         .layer(Extension(Peer(peer)))
-        .layer(middleware::map_request(move |request: Request| {
-            said.cancel();
-            ready(request)
+        .layer(Extension(place.clone()))
+        .layer(middleware::from_fn(move |request: Request, next: Next| {
+            let exchange = Exchange::begin(&counted);
+            async move {
+                let response = next.run(request).await;
+                response.map(|body| {
+                    Body::new(Counted {
+                        body,
+                        _exchange: exchange,
+                    })
+                })
+            }
         }));
     let service = TowerToHyperService::new(router);
     let mut builder = auto::Builder::new(TokioExecutor::new());
@@ -151,16 +173,94 @@ async fn converse(
         builder.http1_only()
     };
     let connection = builder.serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(watcher.watch(connection.into_owned()));
+    let mut connection = pin!(connection.into_owned());
+    let overstayed = async {
+        if timeout(bounds.guest, place.proven()).await.is_ok() {
+            pending::<()>().await;
+        }
+    };
     let ended = tokio::select! {
-        ended = &mut connection => ended,
-        said = timeout(bounds.head, spoken.cancelled()) => match said {
-            Ok(()) => connection.await,
-            Err(_) => return,
-        },
+        ended = connection.as_mut() => Some(ended),
+        () = place.shed() => return,
+        () = stop.cancelled() => None,
+        // Whoever shook hands and says nothing, or nothing more, is not waited for.
+        () = idle(&mut seen, bounds.head) => None,
+        () = overstayed => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
+            connection.as_mut().graceful_shutdown();
+            // A peer that does not take its leave is left; one that asked for something in the
+            // meantime gets it, if it is known.
+            let leaving = async {
+                if place.is_proven() {
+                    idle(&mut seen, bounds.head).await;
+                } else {
+                    sleep(bounds.head).await;
+                }
+            };
+            tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = place.shed() => return,
+                () = leaving => return,
+            }
+        }
     };
     if let Err(error) = ended {
         debug!(%peer, %error, "Connection broke off");
+    }
+}
+
+/// Ends once nothing was asked and nothing answered for so long.
+async fn idle(open: &mut watch::Receiver<usize>, patience: Duration) {
+    // The sender lives as long as the connection does.
+    while open.wait_for(|open| *open == 0).await.is_ok() {
+        if timeout(patience, open.changed()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// One request, from its head to the end of its answer.
+struct Exchange(watch::Sender<usize>);
+
+impl Exchange {
+    fn begin(open: &watch::Sender<usize>) -> Self {
+        open.send_modify(|open| *open += 1);
+        Self(open.clone())
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.0.send_modify(|open| *open -= 1);
+    }
+}
+
+/// An answer's body that knows when it was sent or given up.
+struct Counted {
+    body: Body,
+    _exchange: Exchange,
+}
+
+impl HttpBody for Counted {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -183,42 +283,6 @@ async fn shake_hands(
         Err(_) => {
             debug!(%peer, "TLS handshake took too long");
             None
-        }
-    }
-}
-
-/// How many connections each address has.
-#[derive(Default)]
-struct Places(Mutex<HashMap<IpAddr, usize>>);
-
-struct Place {
-    places: Arc<Places>,
-    address: IpAddr,
-}
-
-impl Places {
-    fn take(places: &Arc<Self>, address: IpAddr, most: usize) -> Option<Place> {
-        let mut taken = places.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = taken.entry(address).or_default();
-        if *count >= most {
-            return None;
-        }
-        *count += 1;
-        Some(Place {
-            places: Arc::clone(places),
-            address,
-        })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut taken = self.places.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = taken.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                taken.remove(&self.address);
-            }
         }
     }
 }

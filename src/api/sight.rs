@@ -6,7 +6,7 @@ use crate::{
         checkout::Checkout,
         principal::{Principal, Role, Scope},
     },
-    store::{self, StoreError},
+    store::{self, StoreError, checkout::Reader},
 };
 
 /// Auditors and admins read everything.
@@ -25,6 +25,12 @@ pub fn sees(by: &Principal, checkout: &Checkout) -> bool {
         || reads_everything(by)
         || checkout.may_end(&whole)
         || checkout.granted_by.as_ref() == Some(&by.name)
+}
+
+/// As whom lists are filtered; none for those who see every check-out.
+pub fn reader(by: &Principal) -> Option<Reader> {
+    let everything = reads_everything(by) || by.is(Role::Admin);
+    (!everything).then(|| Reader::from(by))
 }
 
 /// The check-out that an id or a code names, if the caller may see it.

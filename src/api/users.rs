@@ -28,7 +28,7 @@ use crate::{
         text::Text,
         user::{SshKey, User},
     },
-    store::{self, Order, user::Sort},
+    store::{self, Order, Tx, user::Sort, voucher::Credential},
     vault::entropy,
 };
 
@@ -113,7 +113,7 @@ pub async fn create(
         email: body.email.as_deref().map(write::email).transpose()?,
         roles: body.roles,
         groups: body.groups,
-        vouched_by: Some(by.person.clone()),
+        vouched_by: [by.person.clone()].into_iter().collect(),
         disabled: false,
         created_at: now,
     };
@@ -125,6 +125,7 @@ pub async fn create(
     store::user::insert(&mut tx, &user).await?;
     if let Some(hash) = &hash {
         store::user::set_password(&mut tx, &user.id, Some(hash)).await?;
+        store::voucher::given(&mut tx, &user.id, Credential::Password, &by.person).await?;
     }
     let event = api.created(by, "user", user.name.as_str(), &user);
     api.commit(tx, &event.about_user(&user.id)).await?;
@@ -221,10 +222,10 @@ pub async fn set_password(
     let by = &caller.principal;
     let before = store::user::by_name(api.store(), &name).await?;
     let hash = hash(&api, "new", &body.new).await?;
-    let after = vouched(&before, by);
     let mut tx = api.store().begin().await?;
-    store::user::update(&mut tx, &before, &after).await?;
+    store::user::update(&mut tx, &before, &before).await?;
     store::user::set_password(&mut tx, &before.id, Some(&hash)).await?;
+    vouch(&mut tx, &before, Credential::Password, by).await?;
     // Whoever was signed in with the old password is not any more.
     store::token::delete_all(&mut tx, &before.id).await?;
     let event = api.changed(by, "user", "set-password", name.as_str(), &[]);
@@ -253,8 +254,9 @@ pub async fn add_key(
     let before = store::user::by_name(api.store(), &name).await?;
     keys::room(&api, &before.id).await?;
     let mut tx = api.store().begin().await?;
-    store::user::update(&mut tx, &before, &vouched(&before, by)).await?;
+    store::user::update(&mut tx, &before, &before).await?;
     store::ssh_key::insert(&mut tx, &before.id, &key).await?;
+    vouch(&mut tx, &before, Credential::Key(&key.fingerprint), by).await?;
     let event = api.changed(by, "user", "add-key", name.as_str(), &key_of(&key));
     api.commit(tx, &event.about_user(&before.id)).await?;
     api.announce("user", &name);
@@ -339,13 +341,26 @@ pub(super) async fn follow(
     Ok(())
 }
 
-/// The same user, vouched for by whoever has just had a credential of theirs in hand.
-pub(super) fn vouched(user: &User, by: &Principal) -> User {
-    let mut user = user.clone();
-    if user.person != by.person {
-        user.vouched_by = Some(by.person.clone());
+/// Writes down who has had a new credential of a user in hand.
+///
+/// INVARIANT: whoever gives one vouches until somebody else gives it anew. What a user gives
+/// themselves clears nothing: whoever knew the password they signed in with could have done so.
+pub(super) async fn vouch(
+    tx: &mut Tx,
+    user: &User,
+    credential: Credential<'_>,
+    by: &Principal,
+) -> Result<(), Problem> {
+    match credential {
+        _ if by.user != user.id => {
+            store::voucher::given(tx, &user.id, credential, &by.person).await?;
+        }
+        Credential::Key(fingerprint) => {
+            store::voucher::inherited(tx, &user.id, fingerprint).await?;
+        }
+        Credential::Password => {}
     }
-    user
+    Ok(())
 }
 
 /// The same user as another human being's.
@@ -362,7 +377,8 @@ pub(super) fn rehomed(user: User, person: PersonId, by: &Principal) -> Result<Us
             "this user is yours: only another admin can say that it is somebody else's",
         ));
     }
-    let mut user = vouched(&user, by);
+    let mut user = user;
+    user.vouched_by.insert(by.person.clone());
     user.person = person;
     Ok(user)
 }

@@ -279,7 +279,7 @@ impl Identity {
             email: None,
             roles: Role::ALL.into_iter().collect(),
             groups: Default::default(),
-            vouched_by: None,
+            vouched_by: Default::default(),
             disabled: false,
             created_at: now,
         };
@@ -346,6 +346,9 @@ impl Identity {
 
     async fn store_token(&self, issued: &Issued, event: &AuditEvent) -> Result<(), SignInError> {
         let mut tx = self.0.store.begin().await?;
+        // Each sign-in leaves a token: where they are made, those that are over go.
+        let token = &issued.token;
+        store::token::delete_expired(&mut tx, &token.user, token.created_at).await?;
         store::token::insert(&mut tx, &issued.token, &issued.secret.hash().to_string()).await?;
         audit::append(&mut tx, event).await?;
         Ok(tx.commit().await?)

@@ -28,7 +28,7 @@ impl Lifecycle {
         ask: Ask,
     ) -> Result<Asked, LifecycleError> {
         let made = async {
-            let place = self.place(target, account).await?;
+            let place = self.place(by, target, account).await?;
             self.check_chosen_approver(&ask, by, &place).await?;
             self.create(by, |id, code, now| {
                 Checkout::request(id, code, ask.clone(), by, &place, now)
@@ -56,7 +56,7 @@ impl Lifecycle {
                 .ok_or_else(|| Refusal::NoSuchUser(holder.clone()))?;
             // Given by another, so no proof of the holder's is at hand and none is needed.
             let holder = holder.principal(Proof::Password);
-            let place = self.place(target, account).await?;
+            let place = self.place(&holder, target, account).await?;
             let others = self.other_approvers(by, None).await?;
             self.create(by, |id, code, now| {
                 Checkout::grant_to(
@@ -133,13 +133,14 @@ impl Lifecycle {
     /// What the names mean, and the policy that rules there.
     pub async fn place(
         &self,
+        asker: &Principal,
         target: &str,
         account: Option<&AccountName>,
     ) -> Result<Place, LifecycleError> {
         let Ok(name) = target.parse() else {
             return Err(Refusal::NoSuchTarget(target.chars().take(64).collect()).into());
         };
-        Ok(store::place::find(&self.0.store, &name, account).await??)
+        Ok(store::place::find(&self.0.store, &name, account, asker).await??)
     }
 
     async fn check_chosen_approver(

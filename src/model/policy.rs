@@ -337,6 +337,11 @@ impl Terms {
         }
     }
 
+    /// Whether these terms let a requester of these groups ask at all.
+    pub fn lets_ask(&self, groups: &BTreeSet<GroupName>) -> bool {
+        self.checkout && (self.requesters.is_empty() || !self.requesters.is_disjoint(groups))
+    }
+
     /// All votes of all stages.
     pub fn votes_needed(&self) -> u32 {
         self.approvals.iter().map(|stage| stage.votes).sum()

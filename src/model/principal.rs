@@ -132,8 +132,8 @@ pub struct Principal {
     pub name: UserName,
     /// The human being; several users may share one.
     pub person: PersonId,
-    /// The person who made this user or last set a credential of it, if not themselves.
-    pub vouched_by: Option<PersonId>,
+    /// The people who made this user, or gave a credential that it still has.
+    pub vouched_by: BTreeSet<PersonId>,
     pub roles: Roles,
     pub groups: BTreeSet<GroupName>,
     pub scopes: Scopes,

@@ -21,7 +21,9 @@ pub struct User {
     pub roles: Roles,
     pub groups: BTreeSet<GroupName>,
     pub person: PersonId,
-    pub vouched_by: Option<PersonId>,
+    /// The people who made this user, or gave a credential that it still has.
+    #[serde(default)]
+    pub vouched_by: BTreeSet<PersonId>,
     pub disabled: bool,
     pub created_at: Timestamp,
 }

@@ -47,28 +47,10 @@ impl Gate {
         let none = || Refusal::NoCheckout {
             target: target.chars().take(64).collect(),
         };
-        let lifecycle = &self.0.parts.lifecycle;
-        let place = match lifecycle.place(target, account).await.map_err(refusal) {
-            Err(Refusal::WhichAccount { target, accounts }) => {
-                let mut open = Vec::new();
-                for account in accounts {
-                    let place = lifecycle.place(target.as_str(), Some(&account)).await;
-                    open.extend(place.ok().filter(|place| place.open_to(by).is_ok()));
-                }
-                match open.len() {
-                    0 => return Err(none()),
-                    1 => open.remove(0),
-                    _ => {
-                        let accounts = open.into_iter().map(|place| place.account.name);
-                        return Err(Refusal::WhichAccount {
-                            target,
-                            accounts: accounts.collect(),
-                        });
-                    }
-                }
-            }
-            found => found.map_err(|refusal| hidden(refusal, none))?,
-        };
+        let place = self.0.parts.lifecycle.place(by, target, account).await;
+        let place = place
+            .map_err(refusal)
+            .map_err(|refusal| hidden(refusal, none))?;
         place.open_to(by).map_err(|refusal| hidden(refusal, none))?;
         Ok(place)
     }

@@ -42,7 +42,7 @@ impl Gate {
         if held {
             return Ok(true);
         }
-        let place = store::place::find(store, target, Some(account)).await;
+        let place = store::place::find(store, target, Some(account), by).await;
         Ok(place.map_err(lost)?.is_ok_and(|place| place.may_ask(by)))
     }
 

@@ -25,6 +25,7 @@ pub mod ssh_key;
 pub mod target;
 pub mod token;
 pub mod user;
+pub mod voucher;
 
 use std::{sync::Arc, time::Duration};
 

@@ -16,7 +16,7 @@ use sqlx::{
 };
 use tokio::sync::Semaphore;
 
-use super::{PATIENCE, Result, Store, StoreError};
+use super::{PATIENCE, Result, Store, StoreError, checkout};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 static DRIVERS: Once = Once::new();
@@ -40,6 +40,7 @@ impl Store {
     pub async fn open(url: &str) -> Result<Self> {
         let store = Self::connect(url).await?;
         store.migrate().await?;
+        checkout::enter_missing_readers(&store).await?;
         Ok(store)
     }
 

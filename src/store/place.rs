@@ -8,35 +8,53 @@ use crate::model::{
     checkout::Place,
     name::{AccountName, PolicyName, TargetName},
     policy::Policy,
+    principal::Principal,
     refusal::Refusal,
     target::{Account, Target},
 };
 
-/// The place that the names mean. The inner refusal is an answer: no such target, no such
-/// account, no account at all, or several to choose from.
+/// The place that the names mean to `asker`. The inner refusal is an answer: no such target, no
+/// such account, no account at all, or several to choose from.
+///
+/// INVARIANT: what the terms keep `asker` from asking for is answered as what is not there, so
+/// that asking finds out no names.
 pub async fn find(
     store: &Store,
     target: &TargetName,
     account: Option<&AccountName>,
+    asker: &Principal,
 ) -> Result<Result<Place, Refusal>> {
+    let unknown = || Refusal::NoSuchTarget(target.to_string());
     let target = match target::by_name(store, target).await {
         Ok(target) => target,
-        Err(StoreError::NotFound(_)) => {
-            return Ok(Err(Refusal::NoSuchTarget(target.to_string())));
-        }
+        Err(StoreError::NotFound(_)) => return Ok(Err(unknown())),
         Err(error) => return Err(error),
     };
     let accounts = account::on_target(store, &target.id).await?;
-    let account = match choose(&target, accounts, account) {
-        Ok(account) => account,
-        Err(refusal) => return Ok(Err(refusal)),
-    };
-    let policy = ruling(store, &target, &account).await?;
-    Ok(Ok(Place {
-        target,
-        account,
-        policy,
-    }))
+    if accounts.is_empty() {
+        let policy = policy_of(store, target.policy.as_ref()).await?;
+        let known = policy.terms.lets_ask(&asker.groups);
+        let refusal = Refusal::NoAccount(target.name);
+        return Ok(Err(if known { refusal } else { unknown() }));
+    }
+    let policies = policy::list(store).await?;
+    let mut places = Vec::new();
+    for account in accounts {
+        if let Some(policy) = ruling_among(&policies, &target, &account)
+            && policy.terms.lets_ask(&asker.groups)
+        {
+            places.push(Place {
+                target: target.clone(),
+                account,
+                policy: policy.clone(),
+            });
+        }
+    }
+    Ok(if places.is_empty() {
+        Err(unknown())
+    } else {
+        choose(&target, places, account)
+    })
 }
 
 /// Every place there is, by the names of target and account.
@@ -78,30 +96,49 @@ pub async fn all(store: &Store) -> Result<Vec<Place>> {
 
 /// The policy of the account, else of the target, else the default.
 pub async fn ruling(from: impl Source, target: &Target, account: &Account) -> Result<Policy> {
-    match account.policy.as_ref().or(target.policy.as_ref()) {
+    policy_of(from, account.policy.as_ref().or(target.policy.as_ref())).await
+}
+
+async fn policy_of(from: impl Source, named: Option<&PolicyName>) -> Result<Policy> {
+    match named {
         Some(name) => policy::by_name(from, name).await,
         None => policy::default(from).await,
     }
 }
 
+/// As `ruling`, of policies that were read before. None: renamed or removed between two reads.
+fn ruling_among<'a>(
+    policies: &'a [Policy],
+    target: &Target,
+    account: &Account,
+) -> Option<&'a Policy> {
+    let named = account.policy.as_ref().or(target.policy.as_ref());
+    policies.iter().find(|policy| match named {
+        Some(name) => policy.name == *name,
+        None => policy.is_default,
+    })
+}
+
 fn choose(
     target: &Target,
-    mut accounts: Vec<Account>,
+    mut places: Vec<Place>,
     named: Option<&AccountName>,
-) -> Result<Account, Refusal> {
+) -> Result<Place, Refusal> {
     if let Some(named) = named {
-        let found = accounts.into_iter().find(|account| account.name == *named);
+        let found = places
+            .into_iter()
+            .find(|place| place.account.name == *named);
         return found.ok_or_else(|| Refusal::NoSuchAccount {
             target: target.name.clone(),
             account: named.to_string(),
         });
     }
-    match accounts.len() {
+    match places.len() {
         0 => Err(Refusal::NoAccount(target.name.clone())),
-        1 => Ok(accounts.remove(0)),
+        1 => Ok(places.remove(0)),
         _ => Err(Refusal::WhichAccount {
             target: target.name.clone(),
-            accounts: accounts.into_iter().map(|account| account.name).collect(),
+            accounts: places.into_iter().map(|place| place.account.name).collect(),
         }),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{
     Listing, Order, Page, Result, Source, StoreError, Tx,
+    checkout::Reader,
     list::sorts,
     select::Select,
     sql::{Row, hex, sql},
@@ -27,6 +28,8 @@ sorts! {
 
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
+    /// Only under check-outs that they may see; none means all.
+    pub reader: Option<Reader>,
     pub session: Option<SessionId>,
     pub checkout: Option<CheckoutId>,
     pub user: Option<UserId>,
@@ -263,6 +266,7 @@ pub async fn list(
     page: &Page,
 ) -> Result<Listing<RecordingView>> {
     let select = Select::new("listing recordings", VIEW, FROM)
+        .readable("c.", filter.reader.as_ref())
         .equal("r.session", filter.session.as_ref().map(SessionId::as_str))
         .equal(
             "r.checkout",

@@ -3,6 +3,7 @@
 
 use super::{
     Listing, NotACursor, Page, Result, Source,
+    checkout::Reader,
     list::{Column, Cursor, Key},
     sql::{Row, Sql, sql},
 };
@@ -33,6 +34,17 @@ impl Select {
     pub(super) fn when(mut self, wanted: bool, condition: &str) -> Self {
         if wanted {
             self.conditions.push(condition.to_owned());
+        }
+        self
+    }
+
+    /// Only of check-outs that `reader` may see; none sees all. `table` is how the check-out's
+    /// row is called, with a dot, or empty.
+    pub(super) fn readable(mut self, table: &str, reader: Option<&Reader>) -> Self {
+        if let Some(reader) = reader {
+            let (condition, sql) = reader.condition(table, self.sql);
+            self.conditions.push(condition);
+            self.sql = sql;
         }
         self
     }

@@ -2,6 +2,7 @@
 
 use super::{
     Listing, Order, Page, Result, Source, StoreError, Tx,
+    checkout::Reader,
     list::sorts,
     select::Select,
     sql::{Row, sql},
@@ -34,6 +35,8 @@ sorts! {
 
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
+    /// Only under check-outs that they may see; none means all.
+    pub reader: Option<Reader>,
     pub checkout: Option<CheckoutId>,
     pub user: Option<UserId>,
     pub user_name: Option<UserName>,
@@ -206,6 +209,7 @@ pub async fn list(
     page: &Page,
 ) -> Result<Listing<SessionView>> {
     let select = Select::new("listing sessions", VIEW, FROM)
+        .readable("c.", filter.reader.as_ref())
         .equal(
             "s.checkout",
             filter.checkout.as_ref().map(CheckoutId::as_str),

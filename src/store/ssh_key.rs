@@ -3,10 +3,12 @@
 use super::{
     Result, Source, StoreError, Tx,
     sql::{Row, sql},
+    voucher,
 };
 use crate::model::{ids::UserId, user::SshKey};
 
-/// Adds a key. `Duplicate` if anybody has it already.
+/// Adds a key. `Duplicate` if anybody has it already. Who vouches for it is written by
+/// `voucher`, in the same transaction.
 pub async fn insert(tx: &mut Tx, user: &UserId, key: &SshKey) -> Result<()> {
     let write = sql(
         "adding an SSH key",
@@ -33,7 +35,7 @@ pub async fn delete(tx: &mut Tx, user: &UserId, fingerprint: &str) -> Result<()>
     );
     match tx.run(write.text(fingerprint).text(user.as_str())).await? {
         0 => Err(StoreError::NotFound("SSH key")),
-        _ => Ok(()),
+        _ => voucher::forget_key(tx, user, fingerprint).await,
     }
 }
 

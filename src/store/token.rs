@@ -45,6 +45,15 @@ pub async fn by_hash(mut from: impl Source, secret_hash: &str) -> Result<Token> 
     token(&row.ok_or(StoreError::NotFound("token"))?)
 }
 
+pub async fn by_id(mut from: impl Source, id: &TokenId) -> Result<Token> {
+    let query = sql(
+        "reading a token",
+        format!("select {COLUMNS} from token where id = $1"),
+    );
+    let row = from.maybe_one(query.text(id.as_str())).await?;
+    token(&row.ok_or(StoreError::NotFound("token"))?)
+}
+
 /// The tokens of one user, newest first.
 pub async fn of_user(mut from: impl Source, user: &UserId) -> Result<Vec<Token>> {
     let query = sql(
@@ -73,13 +82,13 @@ pub async fn delete_all(tx: &mut Tx, user: &UserId) -> Result<u64> {
     tx.run(write.text(user.as_str())).await
 }
 
-/// Removes what expired before `before`; answers how many there were.
-pub async fn delete_expired(tx: &mut Tx, before: Timestamp) -> Result<u64> {
+/// Removes what of this user's expired by `by`; answers how many there were.
+pub async fn delete_expired(tx: &mut Tx, user: &UserId, by: Timestamp) -> Result<u64> {
     let write = sql(
         "removing expired tokens",
-        "delete from token where expires_at <= $1",
+        "delete from token where user_id = $1 and expires_at <= $2",
     );
-    tx.run(write.time(before)).await
+    tx.run(write.text(user.as_str()).time(by)).await
 }
 
 /// Notes that a token was used, unless that was noted after `unless_since`: a caller that

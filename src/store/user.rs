@@ -7,6 +7,7 @@ use super::{
     meta::pass_gate,
     select::Select,
     sql::{Row, Sql, sql},
+    voucher,
 };
 use crate::model::{
     ids::{PersonId, UserId},
@@ -16,9 +17,10 @@ use crate::model::{
 };
 
 const COLUMNS: &str = "u.id, u.name, u.full_name, u.email, u.requester, u.approver, u.auditor, \
-    u.admin, u.person, u.vouched_by, u.disabled, u.created_at, \
+    u.admin, u.person, u.disabled, u.created_at, \
     (select string_agg(g.name, ',') from group_member m join user_group g on g.id = m.group_id \
-     where m.user_id = u.id) as group_names";
+     where m.user_id = u.id) as group_names, \
+    (select string_agg(v.person, ',') from voucher v where v.user_id = u.id) as vouchers";
 
 sorts! {
     Name "name" Text("u.name");
@@ -40,26 +42,31 @@ pub async fn insert(tx: &mut Tx, user: &User) -> Result<()> {
     let write = sql(
         "adding a user",
         "insert into users (id, name, full_name, email, requester, approver, auditor, admin,
-             person, vouched_by, disabled, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+             person, disabled, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     );
     let write = values(write.text(user.id.as_str()), user).time(user.created_at);
     tx.run(write).await?;
+    voucher::made(tx, &user.id, &user.vouched_by).await?;
     join_groups(tx, user).await
 }
 
-/// Writes `after` over `before`, groups included. `Conflict` if it is not as `before` any
+/// Writes `after` over `before`, groups included. Who vouches for them is written only with
+/// another person; else see `voucher`. `Conflict` if it is not as `before` any
 /// more, `LastAdmin` if nobody who is not disabled would be an admin afterwards.
 pub async fn update(tx: &mut Tx, before: &User, after: &User) -> Result<()> {
     as_before(tx, before).await?;
     let write = sql(
         "changing a user",
         "update users set name = $1, full_name = $2, email = $3, requester = $4, approver = $5,
-             auditor = $6, admin = $7, person = $8, vouched_by = $9, disabled = $10
-         where id = $11",
+             auditor = $6, admin = $7, person = $8, disabled = $9
+         where id = $10",
     );
     let write = values(write, after).text(before.id.as_str());
     tx.run_guarded(write).await?;
+    if before.person != after.person {
+        voucher::moved(tx, &before.id, &after.vouched_by).await?;
+    }
     if before.groups != after.groups {
         leave_groups(tx, &before.id).await?;
         join_groups(tx, after).await?;
@@ -161,7 +168,7 @@ pub async fn password_hash(mut from: impl Source, id: &UserId) -> Result<Option<
 }
 
 /// Sets the hash, or takes the password away. Who set it for another vouches for them:
-/// write that with `update`, in the same transaction and before this.
+/// `voucher::given` writes that, in the same transaction.
 pub async fn set_password(tx: &mut Tx, id: &UserId, hash: Option<&str>) -> Result<()> {
     let write = sql(
         "setting a password",
@@ -225,7 +232,6 @@ fn values(sql: Sql, user: &User) -> Sql {
         .flag(user.roles.contains(&Role::Auditor))
         .flag(user.roles.contains(&Role::Admin))
         .text(user.person.as_str())
-        .maybe_text(user.vouched_by.as_ref().map(PersonId::as_str))
         .flag(user.disabled)
 }
 
@@ -252,7 +258,7 @@ pub(super) fn user(row: &Row) -> Result<User> {
         roles,
         groups: row.names("group_names")?.into_iter().collect(),
         person: row.parsed("person")?,
-        vouched_by: row.maybe_parsed("vouched_by")?,
+        vouched_by: row.names("vouchers")?.into_iter().collect(),
         disabled: row.flag("disabled")?,
         created_at: row.time("created_at")?,
     })

@@ -50,7 +50,7 @@ fn permit_for(account: &AccountId) -> Permit {
         person: PersonId::from(&user),
         user,
         name: "alice".parse().unwrap(),
-        vouched_by: None,
+        vouched_by: Default::default(),
         roles: Role::ALL.into_iter().collect(),
         groups: Default::default(),
         scopes: Scope::ALL.into_iter().collect(),

@@ -66,8 +66,8 @@ pub fn scan(file: &Path, text: &str) -> syn::Result<Source> {
                 .push(found("an item", syn::spanned::Spanned::span(item)));
         }
     }
-    // A file of tests (`#[cfg(test)] mod tests;`) may reach where its tests must.
-    if scanner.module.last().is_none_or(|name| name != "tests") {
+    // A file of tests (`#[cfg(test)] mod tests;`), or below it, may reach where its tests must.
+    if !scanner.module.iter().any(|name| name == "tests") {
         scanner.visit_file(&parsed);
     }
     Ok(scanner.found)

@@ -4,14 +4,14 @@ use doorward::{
     model::{
         checkout::{Asked, Checkout, Command, EndReason, Extension, State, Window},
         ids::CheckoutId,
-        policy::Terms,
+        policy::{Stage, Terms},
         principal::Role,
         text::Text,
         time::{Span, Timestamp},
     },
     store::{
         Cursor, Order, Page, StoreError, account,
-        checkout::{self, Filter, Insertion, Sort, Status},
+        checkout::{self, Filter, Insertion, Reader, Sort, Status},
         user,
     },
 };
@@ -587,6 +587,72 @@ pub async fn the_list_filters_by_everything_people_see(db: Database) {
     assert!("gone".parse::<Status>().is_err());
     let waiting = checkout::waiting(store).await.unwrap();
     assert_eq!(waiting, [pending.clone(), asked_more]);
+}
+
+pub async fn the_list_holds_what_its_reader_may_see(db: Database) {
+    let store = &db.store;
+    let group = |name: &str| [name.parse().unwrap()].into_iter().collect();
+    let of = |name: &str| Terms {
+        approvals: vec![Stage {
+            groups: group(name),
+            ..Stage::default()
+        }],
+        ..Terms::default()
+    };
+    let alice = sample::requester("alice");
+    let place = |name: &str, terms| sample::place(name, terms);
+    let open = sample::request(&alice, &place("db1", sample::voted()), sample::ask());
+    let closed = sample::request(&alice, &place("db2", of("db_a")), sample::ask());
+    // `_` stands for itself alone.
+    let like = sample::request(&alice, &place("db3", of("dbxa")), sample::ask());
+    for checkout in [&open, &closed, &like] {
+        sample::insert(store, checkout).await;
+    }
+    let mut voter = sample::approver("carl");
+    voter.groups = group("dbxa");
+    let vote = Command::Approve {
+        by: voter.clone(),
+        duration: None,
+        message: Text::default(),
+        other_approvers: 1,
+    };
+    let answered = applied(&like, vote, after(5));
+    let mut tx = store.begin().await.unwrap();
+    checkout::update(&mut tx, &answered, like.version)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let mut member = sample::approver("bob");
+    member.groups = group("db_a");
+    let stranger = sample::approver("eve");
+    let mut former = voter.clone();
+    former.roles.clear();
+    let nobody = sample::requester("dave");
+    let check = async |store: &doorward::store::Store| {
+        for by in [&alice, &voter, &member, &stranger, &former, &nobody] {
+            let filter = Filter {
+                reader: Some(Reader::from(by)),
+                ..Filter::default()
+            };
+            let order = Order::ascending(Sort::Target);
+            let page = Page::default();
+            let listed = checkout::list(store, &filter, order, &page).await.unwrap();
+            let listed: Vec<_> = listed.items.into_iter().map(|found| found.id).collect();
+            let all = [&open, &closed, &answered];
+            let seen = all
+                .into_iter()
+                .filter(|checkout| checkout.requester == by.user || checkout.may_end(by));
+            let seen: Vec<_> = seen.map(|checkout| checkout.id.clone()).collect();
+            assert_eq!(listed, seen, "{}", by.name);
+        }
+    };
+    check(store).await;
+    // Rows from before there was the column are filled in at the next start.
+    let emptied = db.meddle("update checkout set readers = ''").await;
+    assert_eq!(emptied, 3);
+    let again = doorward::store::Store::open(&db.url).await.unwrap();
+    check(&again).await;
+    again.close().await;
 }
 
 pub async fn the_list_sorts_by_every_column_and_pages_without_a_gap(db: Database) {

@@ -1,8 +1,11 @@
 //! Users, groups, keys, passwords and tokens.
 
 use doorward::{
-    model::principal::Role,
-    store::{Order, Page, StoreError, group, ssh_key, token, user},
+    model::{principal::Role, user::User},
+    store::{
+        Order, Page, StoreError, group, ssh_key, token, user,
+        voucher::{self, Credential},
+    },
 };
 
 use crate::{database::Database, sample};
@@ -33,7 +36,7 @@ pub async fn a_user_reads_back_as_written(db: Database) {
     alice.email = None;
     alice.roles = [Role::Auditor].into_iter().collect();
     alice.person = admin.person.clone();
-    alice.vouched_by = Some(admin.person.clone());
+    alice.vouched_by = [admin.person.clone()].into_iter().collect();
     alice.disabled = true;
     let mut tx = store.begin().await.unwrap();
     user::update(&mut tx, &before, &alice).await.unwrap();
@@ -248,6 +251,55 @@ pub async fn a_password_hash_is_kept_and_taken_away(db: Database) {
     );
 }
 
+pub async fn who_vouches_is_kept_credential_by_credential(db: Database) {
+    let store = &db.store;
+    let [ann, ben] = ["ann", "ben"].map(|name| sample::user(name, &[Role::Admin]));
+    let mut puppet = sample::user("puppet", &[Role::Approver]);
+    puppet.vouched_by = [ann.person.clone()].into_iter().collect();
+    let vouchers = async |expected: &[&User]| {
+        let found = user::by_id(store, &puppet.id).await.unwrap().vouched_by;
+        let expected = expected.iter().map(|user| user.person.clone());
+        assert_eq!(found, expected.collect());
+    };
+    let [given, own] = ["SHA256:given", "SHA256:own"].map(sample::ssh_key);
+    let mut tx = store.begin().await.unwrap();
+    for user in [&ann, &ben, &puppet] {
+        user::insert(&mut tx, user).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    vouchers(&[&ann]).await;
+
+    let mut tx = store.begin().await.unwrap();
+    let password = Credential::Password;
+    voucher::given(&mut tx, &puppet.id, password, &ann.person)
+        .await
+        .unwrap();
+    ssh_key::insert(&mut tx, &puppet.id, &own).await.unwrap();
+    voucher::inherited(&mut tx, &puppet.id, &own.fingerprint)
+        .await
+        .unwrap();
+    ssh_key::insert(&mut tx, &puppet.id, &given).await.unwrap();
+    let key = Credential::Key(&given.fingerprint);
+    voucher::given(&mut tx, &puppet.id, key, &ben.person)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    vouchers(&[&ann, &ben]).await;
+
+    let mut tx = store.begin().await.unwrap();
+    voucher::given(&mut tx, &puppet.id, password, &ben.person)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    vouchers(&[&ann, &ben]).await;
+    let mut tx = store.begin().await.unwrap();
+    ssh_key::delete(&mut tx, &puppet.id, &own.fingerprint)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    vouchers(&[&ben]).await;
+}
+
 pub async fn tokens_are_found_by_hash_and_removed(db: Database) {
     let store = &db.store;
     let ann = sample::user("ann", &[Role::Admin]);
@@ -261,6 +313,7 @@ pub async fn tokens_are_found_by_hash_and_removed(db: Database) {
     token::insert(&mut tx, &second, "bb").await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(token::by_hash(store, "aa").await.unwrap(), first);
+    assert_eq!(token::by_id(store, &first.id).await.unwrap(), first);
     assert_eq!(
         token::of_user(store, &ann.id).await.unwrap(),
         [second.clone(), first.clone()],
@@ -284,9 +337,11 @@ pub async fn tokens_are_found_by_hash_and_removed(db: Database) {
     }
 
     let mut tx = store.begin().await.unwrap();
-    let gone = token::delete_expired(&mut tx, sample::after(10)).await;
-    assert_eq!(gone.unwrap(), 1, "what expires at that time has expired");
     let foreign = sample::user("bob", &[]);
+    let untouched = token::delete_expired(&mut tx, &foreign.id, sample::after(10)).await;
+    assert_eq!(untouched.unwrap(), 0, "it is another's");
+    let gone = token::delete_expired(&mut tx, &ann.id, sample::after(10)).await;
+    assert_eq!(gone.unwrap(), 1, "what expires at that time has expired");
     let refused = token::delete(&mut tx, &foreign.id, &first.id).await;
     assert!(matches!(refused, Err(StoreError::NotFound("token"))));
     token::delete(&mut tx, &ann.id, &first.id).await.unwrap();

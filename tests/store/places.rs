@@ -203,19 +203,24 @@ pub async fn a_policy_in_use_stays(db: Database) {
 
 pub async fn a_place_is_found_or_refused_by_name(db: Database) {
     let store = &db.store;
+    let asker = sample::requester("alice");
     let db1 = sample::target("db1");
     let name = |text: &str| text.parse().unwrap();
+    let name_of_none = "nobody".parse().unwrap();
     let mut tx = store.begin().await.unwrap();
     target::insert(&mut tx, &db1).await.unwrap();
     tx.commit().await.unwrap();
-    let found = place::find(store, &db1.name, None).await.unwrap();
+    let found = place::find(store, &db1.name, None, &asker).await.unwrap();
     assert_eq!(found, Err(Refusal::NoAccount(db1.name.clone())));
 
     let root = sample::account("root", &["db1"]);
     let mut tx = store.begin().await.unwrap();
     account::insert(&mut tx, &root).await.unwrap();
     tx.commit().await.unwrap();
-    let found = place::find(store, &db1.name, None).await.unwrap().unwrap();
+    let found = place::find(store, &db1.name, None, &asker)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((&found.target, &found.account), (&db1, &root));
     assert_eq!(found.policy.name.as_str(), "default");
 
@@ -224,7 +229,7 @@ pub async fn a_place_is_found_or_refused_by_name(db: Database) {
         .await
         .unwrap();
     tx.commit().await.unwrap();
-    let which = place::find(store, &db1.name, None).await.unwrap();
+    let which = place::find(store, &db1.name, None, &asker).await.unwrap();
     let accounts = vec!["backup".parse().unwrap(), "root".parse().unwrap()];
     assert_eq!(
         which,
@@ -233,24 +238,27 @@ pub async fn a_place_is_found_or_refused_by_name(db: Database) {
             accounts
         })
     );
-    let named = place::find(store, &db1.name, Some(&root.name))
+    let named = place::find(store, &db1.name, Some(&root.name), &asker)
         .await
         .unwrap();
     assert_eq!(named.unwrap().account, root);
-    let wrong = place::find(store, &db1.name, Some(&"nobody".parse().unwrap()))
+    let wrong = place::find(store, &db1.name, Some(&name_of_none), &asker)
         .await
         .unwrap();
     assert!(
         matches!(wrong, Err(Refusal::NoSuchAccount { .. })),
         "{wrong:?}"
     );
-    let unknown = place::find(store, &name("db9"), None).await.unwrap();
+    let unknown = place::find(store, &name("db9"), None, &asker)
+        .await
+        .unwrap();
     assert_eq!(unknown, Err(Refusal::NoSuchTarget("db9".to_owned())));
     assert_eq!(place::all(store).await.unwrap().len(), 2);
 }
 
 pub async fn the_accounts_policy_goes_before_the_targets(db: Database) {
     let store = &db.store;
+    let asker = sample::requester("alice");
     let of_target = sample::policy("of-target", Terms::default());
     let of_account = sample::policy("of-account", Terms::default());
     let mut db1 = sample::target("db1");
@@ -268,7 +276,7 @@ pub async fn the_accounts_policy_goes_before_the_targets(db: Database) {
     for (account, policy) in [(&root, &of_account), (&plain, &of_target)] {
         let ruling = place::ruling(store, &db1, account).await.unwrap();
         assert_eq!(ruling, *policy);
-        let found = place::find(store, &db1.name, Some(&account.name))
+        let found = place::find(store, &db1.name, Some(&account.name), &asker)
             .await
             .unwrap();
         assert_eq!(found.unwrap().policy, *policy);
@@ -276,6 +284,50 @@ pub async fn the_accounts_policy_goes_before_the_targets(db: Database) {
     let all = place::all(store).await.unwrap();
     let policies: Vec<_> = all.iter().map(|place| place.policy.name.as_str()).collect();
     assert_eq!(policies, ["of-target", "of-account"]);
+}
+
+pub async fn a_place_that_is_not_for_the_asker_is_not_found(db: Database) {
+    let store = &db.store;
+    let stranger = sample::requester("alice");
+    let mut member = sample::requester("bob");
+    member.groups = ["dba".parse().unwrap()].into_iter().collect();
+    let closed = Terms {
+        requesters: member.groups.clone(),
+        ..Terms::default()
+    };
+    let closed = sample::policy("closed", closed);
+    let mut db1 = sample::target("db1");
+    db1.policy = Some(closed.name.clone());
+    let mut tx = store.begin().await.unwrap();
+    policy::insert(&mut tx, &closed).await.unwrap();
+    target::insert(&mut tx, &db1).await.unwrap();
+    tx.commit().await.unwrap();
+    let hidden = Err(Refusal::NoSuchTarget("db1".to_owned()));
+    let found = place::find(store, &db1.name, None, &stranger).await;
+    assert_eq!(found.unwrap(), hidden, "without any account");
+    let found = place::find(store, &db1.name, None, &member).await;
+    assert_eq!(found.unwrap(), Err(Refusal::NoAccount(db1.name.clone())));
+
+    let root = sample::account("root", &["db1"]);
+    let mut backup = sample::account("backup", &["db1"]);
+    let mut tx = store.begin().await.unwrap();
+    account::insert(&mut tx, &root).await.unwrap();
+    account::insert(&mut tx, &backup).await.unwrap();
+    tx.commit().await.unwrap();
+    for account in [None, Some(&root.name)] {
+        let found = place::find(store, &db1.name, account, &stranger).await;
+        assert_eq!(found.unwrap(), hidden);
+    }
+    // One of two is theirs: it is the only one there is.
+    let before = backup.clone();
+    backup.policy = Some("default".parse().unwrap());
+    let mut tx = store.begin().await.unwrap();
+    account::update(&mut tx, &before, &backup).await.unwrap();
+    tx.commit().await.unwrap();
+    let found = place::find(store, &db1.name, None, &stranger).await;
+    assert_eq!(found.unwrap().unwrap().account, backup);
+    let found = place::find(store, &db1.name, Some(&root.name), &stranger).await;
+    assert!(matches!(found.unwrap(), Err(Refusal::NoSuchAccount { .. })));
 }
 
 pub async fn places_are_listed_filtered_and_paged(db: Database) {

@@ -2,12 +2,15 @@
 
 use doorward::{
     model::{
+        checkout::Checkout,
         ids::RecordingId,
+        policy::Stage,
         recording::Recording,
         session::{Outcome, SessionRow},
     },
     store::{
         Order, Page, Store, StoreError,
+        checkout::Reader,
         recording::{self, End, Filter},
         session::{self, Opening},
     },
@@ -113,6 +116,80 @@ pub async fn recordings_are_entered_finished_and_listed(db: Database) {
             .await
             .unwrap();
         assert_eq!(none.items, []);
+    }
+}
+
+pub async fn a_list_holds_what_its_reader_may_see(db: Database) {
+    let store = &db.store;
+    let alice = sample::requester("alice");
+    let group = |name: &str| [name.parse().unwrap()].into_iter().collect();
+    let open = sample::place("db1", sample::open());
+    // Given by bob, of those who answer there.
+    let mut terms = sample::voted();
+    terms.approvals = vec![Stage {
+        groups: group("dba"),
+        ..Stage::default()
+    }];
+    let closed = sample::place("db2", terms);
+    let mut bob = sample::approver("bob");
+    bob.groups = group("dba");
+    let given = Checkout::grant_to(
+        sample::checkout_id(),
+        sample::code(),
+        sample::ask(),
+        &alice,
+        bob.clone(),
+        1,
+        &closed,
+        NOW,
+    )
+    .unwrap();
+    sample::insert(store, &given).await;
+    let own = sample::active(store, &alice, &open).await;
+    let mut entered = Vec::new();
+    for checkout in [&own, &given] {
+        let live = sample::session(checkout, &sample::node_id());
+        let recording = sample::recording(&live);
+        let mut tx = store.begin().await.unwrap();
+        let opening = session::open(&mut tx, &live, None).await.unwrap();
+        assert_eq!(opening, Opening::Opened);
+        let key = sample::recording_key("one");
+        recording::insert(&mut tx, &recording, &key).await.unwrap();
+        tx.commit().await.unwrap();
+        entered.push(recording.id);
+    }
+    let mut member = sample::approver("carl");
+    member.groups = group("dba");
+    let mut former = bob.clone();
+    former.groups.clear();
+    former.roles.clear();
+    let stranger = sample::approver("eve");
+    let nobody = sample::requester("dave");
+    for (by, seen) in [
+        (&alice, &entered[..]),
+        (&bob, &entered[..]),
+        (&member, &entered[..]),
+        (&former, &entered[1..]),
+        (&stranger, &entered[..1]),
+        (&nobody, &entered[..0]),
+    ] {
+        let filter = Filter {
+            reader: Some(Reader::from(by)),
+            ..Filter::default()
+        };
+        let order = Order::ascending(recording::Sort::Target);
+        let mut listed = Vec::new();
+        let mut page = Page::of(1);
+        loop {
+            let part = recording::list(store, &filter, order, &page).await.unwrap();
+            listed.extend(part.items.into_iter().map(|view| view.row.id));
+            match part.next {
+                Some(next) => page = page.after(Some(next)),
+                None => break,
+            }
+            assert!(listed.len() < seen.len(), "{}: a page too many", by.name);
+        }
+        assert_eq!(listed, seen, "{}", by.name);
     }
 }
 

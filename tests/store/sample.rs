@@ -74,7 +74,7 @@ pub fn user(name: &str, roles: &[Role]) -> User {
         email: Some(format!("{name}@example.org")),
         roles: roles.iter().copied().collect(),
         groups: Default::default(),
-        vouched_by: None,
+        vouched_by: Default::default(),
         disabled: false,
         created_at: NOW,
     }

@@ -13,7 +13,7 @@ use crate::{
         name::{GroupName, UserName},
         user::{Group, SshKey, User},
     },
-    store,
+    store::{self, voucher::Credential},
     vault::entropy,
 };
 
@@ -75,7 +75,7 @@ impl Run<'_> {
                     email: None,
                     roles: Default::default(),
                     groups: Default::default(),
-                    vouched_by: Some(self.by.person.clone()),
+                    vouched_by: BTreeSet::from([self.by.person.clone()]),
                     disabled: false,
                     created_at: now,
                 }
@@ -135,10 +135,10 @@ impl Run<'_> {
                 after: serde_json::Value::Null,
             });
         }
-        let mut added = false;
         for key in wanted.iter().filter(|key| !has(&held, key)) {
-            added = true;
             store::ssh_key::insert(&mut self.tx, &user.id, key).await?;
+            let given = Credential::Key(&key.fingerprint);
+            users::vouch(&mut self.tx, &user, given, self.by).await?;
             fields.push(FieldChange {
                 field: "ssh_keys".to_owned(),
                 before: serde_json::Value::Null,
@@ -149,9 +149,9 @@ impl Run<'_> {
             return Ok(());
         }
         self.tell("user", user.name.as_str(), super::Action::Update, fields);
-        let vouched = users::vouched(&user, self.by);
-        if added && vouched != user {
-            store::user::update(&mut self.tx, &user, &vouched).await?;
+        // With keys also those go and come who gave them.
+        let vouched = store::user::by_id(&mut self.tx, &user.id).await?;
+        if vouched != user {
             self.enter(Some(user), vouched);
         }
         Ok(())

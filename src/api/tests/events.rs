@@ -41,6 +41,38 @@ impl Watcher {
 }
 
 #[tokio::test]
+async fn somebody_watches_so_often_and_no_more() {
+    let house = House::new().await;
+    let (user, root) = house.somebody("root", &[Role::Admin]).await;
+    let (_, bob) = house.somebody("bob", &[Role::Approver]).await;
+    // Whichever of their tokens it is.
+    let other = house.token(&user).await;
+    let mut watchers = Vec::new();
+    for number in 0..10 {
+        let token = if number % 2 == 0 { &root } else { &other };
+        watchers.push(Watcher::of(&house, token).await);
+    }
+    house.get("/events", &other).await.refused(409, "too-many");
+    Watcher::of(&house, &bob).await;
+    watchers.pop();
+    watchers.push(Watcher::of(&house, &root).await);
+    // One whose token is taken back ends, and what it held is free.
+    let gone = house.api.recognise(&other).await.unwrap().token;
+    let path = format!("/me/tokens/{}", gone.as_str());
+    let back = house.send(axum::http::Method::DELETE, &path, Some(&root), None);
+    back.await.is(204);
+    house
+        .post("/groups", &root, json!({"name": "dba"}))
+        .await
+        .is(201);
+    let mut ended = 0;
+    for watcher in &mut watchers {
+        ended += usize::from(watcher.next().await.is_none());
+    }
+    assert_eq!(ended, 4);
+}
+
+#[tokio::test]
 async fn each_hears_of_what_they_may_see_until_they_may_no_more() {
     let house = House::new().await;
     let (_, admin) = house.somebody("root", &[Role::Admin]).await;

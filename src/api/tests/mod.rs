@@ -5,7 +5,10 @@ mod checkouts;
 mod events;
 mod people;
 mod places;
+mod server;
+mod sight;
 mod table;
+mod vouching;
 
 use std::{collections::BTreeSet, net::SocketAddr, num::NonZeroU32};
 
@@ -142,7 +145,7 @@ impl House {
             email: None,
             roles: roles.iter().copied().collect(),
             groups: BTreeSet::new(),
-            vouched_by: None,
+            vouched_by: Default::default(),
             disabled: false,
             created_at: now,
         };

@@ -202,13 +202,13 @@ async fn who_sets_another_s_credential_vouches_for_them() {
     let alice = store::user::by_name(&house.store, &"alice".parse().unwrap())
         .await
         .unwrap();
-    assert_eq!(alice.vouched_by.as_ref(), Some(&root.person));
+    assert_eq!(alice.vouched_by, [root.person.clone()].into());
     let made = house
         .post("/users", &admin, json!({"name": "bob", "person": "alice"}))
         .await
         .is(201);
     assert_eq!(made.json["person"], alice.person.as_str());
-    assert_eq!(made.json["vouched_by"], root.person.as_str());
+    assert_eq!(made.json["vouched_by"], json!([root.person.as_str()]));
     // One's own does not: there is nobody else who knows it.
     let own = json!({"new": PASSWORD});
     house
@@ -218,7 +218,18 @@ async fn who_sets_another_s_credential_vouches_for_them() {
     let root = store::user::by_name(&house.store, &"root".parse().unwrap())
         .await
         .unwrap();
-    assert_eq!(root.vouched_by, None);
+    assert_eq!(root.vouched_by, [].into());
+}
+
+#[tokio::test]
+async fn tokens_that_are_over_go_when_others_are_made() {
+    let house = House::new().await;
+    let (alice, old) = house.somebody("alice", &[Role::Requester]).await;
+    house.clock.advance(std::time::Duration::from_secs(3_600));
+    house.get("/me", &old).await.is(401);
+    let token = house.token(&alice).await;
+    let held = house.get("/me/tokens", &token).await.is(200);
+    assert_eq!(held.json["items"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -438,5 +449,5 @@ async fn a_second_account_does_not_become_another_human_being() {
     let root = store::user::by_name(&house.store, &"root".parse().unwrap())
         .await
         .unwrap();
-    assert_eq!(moved.json["vouched_by"], root.person.as_str());
+    assert_eq!(moved.json["vouched_by"], json!([root.person.as_str()]));
 }

@@ -150,6 +150,8 @@ impl Checkout {
         if !self.may_end(by) {
             return Err(Refusal::NotAnApprover);
         }
+        // Whoever may not answer it does not choose who does.
+        self.independent(by, usize::MAX)?;
         self.approver = Some(to.name.clone());
         match self.may_vote(to, usize::MAX) {
             Ok(_) => Ok(self),

@@ -37,10 +37,8 @@ pub struct Place {
 impl Place {
     /// Whether the terms let somebody ask here.
     pub fn may_ask(&self, by: &Principal) -> bool {
-        let terms = &self.policy.terms;
         by.is(Role::Requester)
-            && terms.checkout
-            && (terms.requesters.is_empty() || !terms.requesters.is_disjoint(&by.groups))
+            && self.policy.terms.lets_ask(&by.groups)
             && !self.target.disabled
             && !self.account.disabled
     }
@@ -114,6 +112,11 @@ impl Checkout {
         place: &Place,
         now: Timestamp,
     ) -> Result<Self, Refusal> {
+        // Whoever answers nothing here is told of no place, except those who see them all.
+        let sees_all = by.is(Role::Admin) || by.is(Role::Auditor);
+        if !place.policy.terms.ask_for_answer(&by) && !sees_all {
+            return Err(Refusal::NoSuchTarget(place.target.name.to_string()));
+        }
         if !place.policy.terms.grant_without_request {
             return Err(Refusal::GrantNotAllowed(place.policy.name.clone()));
         }

@@ -1,20 +1,43 @@
 //! Votes: who may give one, in which stage it counts, and what enough of them open.
 
+use std::collections::BTreeSet;
+
 use super::{Checkout, State, Vote, Window};
 use crate::model::{
-    policy::SelfApproval,
+    name::GroupName,
+    policy::{SelfApproval, Terms},
     principal::{Principal, Role, Scope},
     refusal::Refusal,
     text::Text,
     time::{Span, Timestamp},
 };
 
+impl Terms {
+    /// Whether `by` is an approver of some stage.
+    pub(super) fn ask_for_answer(&self, by: &Principal) -> bool {
+        if !by.may(Scope::Approve) {
+            return false;
+        }
+        let as_approver = by.is(Role::Approver)
+            && match self.groups_asked() {
+                Some(asked) => asked.into_iter().any(|group| by.groups.contains(group)),
+                None => true,
+            };
+        as_approver || (self.admins_approve && by.is(Role::Admin))
+    }
+
+    /// Of which groups an approver is asked in some stage; none means every approver is.
+    pub fn groups_asked(&self) -> Option<BTreeSet<&GroupName>> {
+        let stages = &self.approvals;
+        let everybody = stages.is_empty() || stages.iter().any(|stage| stage.groups.is_empty());
+        (!everybody).then(|| stages.iter().flat_map(|stage| &stage.groups).collect())
+    }
+}
+
 impl Checkout {
     /// Whether `by` may answer this request at all, whatever was voted before.
     pub fn eligible(&self, by: &Principal) -> Result<(), Refusal> {
-        let any_stage = self.terms.approvals.is_empty()
-            || (0..self.terms.approvals.len()).any(|stage| self.counts_in(by, stage));
-        if self.is_approver(by) && any_stage {
+        if self.terms.ask_for_answer(by) {
             Ok(())
         } else {
             Err(Refusal::NotAnApprover)
@@ -117,11 +140,6 @@ impl Checkout {
         }
     }
 
-    fn is_approver(&self, by: &Principal) -> bool {
-        let approver = by.is(Role::Approver) || (self.terms.admins_approve && by.is(Role::Admin));
-        approver && by.may(Scope::Approve)
-    }
-
     fn counts_in(&self, by: &Principal, stage: usize) -> bool {
         let Some(stage) = self.terms.approvals.get(stage) else {
             return false;
@@ -132,9 +150,13 @@ impl Checkout {
     }
 
     /// INVARIANT: a request is answered by another human being unless the terms say so by name.
-    fn independent(&self, by: &Principal, other_approvers: usize) -> Result<(), Refusal> {
+    pub(super) fn independent(
+        &self,
+        by: &Principal,
+        other_approvers: usize,
+    ) -> Result<(), Refusal> {
         let own = by.person == self.person || by.user == self.requester;
-        let vouched = by.vouched_by.as_ref() == Some(&self.person);
+        let vouched = by.vouched_by.contains(&self.person);
         match self.terms.self_approval {
             SelfApproval::Always => Ok(()),
             SelfApproval::SoleApprover if other_approvers == 0 => Ok(()),

@@ -2,6 +2,7 @@
 
 use super::{
     super::{Listing, Order, Page, Result, Source, list::sorts, select::Select},
+    reader::Reader,
     row::{COLUMNS, checkout},
 };
 use crate::model::{
@@ -34,6 +35,8 @@ sorts! {
 
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
+    /// Only what they may see; none means all.
+    pub reader: Option<Reader>,
     /// Only of this user.
     pub requester: Option<UserId>,
     pub requester_name: Option<UserName>,
@@ -111,6 +114,7 @@ pub async fn list(
     let waiting = "(state = 'requested' or (state = 'active' and extension is not null))";
     let none = filter.among_targets.as_ref().is_some_and(Vec::is_empty);
     let select = Select::new("listing check-outs", COLUMNS, "checkout")
+        .readable("", filter.reader.as_ref())
         .equal("requester", filter.requester.as_ref().map(UserId::as_str))
         .equal("requester_name", filter.requester_name.as_ref())
         .equal("target_name", filter.target.as_ref())

@@ -2,10 +2,15 @@
 //! Decides nothing: what may happen to one is `model::checkout`.
 
 mod list;
+mod reader;
 mod row;
 
-pub use self::list::{Filter, NotASort, NotAStatus, Sort, Status, list};
+pub(super) use self::reader::enter_missing as enter_missing_readers;
 use self::row::{COLUMNS, checkout, values};
+pub use self::{
+    list::{Filter, NotASort, NotAStatus, Sort, Status, list},
+    reader::Reader,
+};
 use super::{
     Result, Source, StoreError, Tx,
     sql::{Row, sql},
@@ -39,10 +44,10 @@ pub async fn insert(tx: &mut Tx, new: &Checkout) -> Result<Insertion> {
              prior_state, openings,
              reason, ticket, approver, duration_s, window_starts_at, window_ends_at, lapses_at,
              votes, extension, state, status, grant_starts_at, grant_ends_at, authorised_s,
-             ended_at, end_reason, ended_by, end_message, answered_by, due_at, version)
+             ended_at, end_reason, ended_by, end_message, answered_by, readers, due_at, version)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'none', 0,
              $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31,
-             $32, $33, $34, $35, $36)
+             $32, $33, $34, $35, $36, $37)
          on conflict do nothing",
     );
     let write = write
@@ -92,8 +97,8 @@ pub async fn update(tx: &mut Tx, now: &Checkout, from_version: i64) -> Result<()
              window_ends_at = $6, lapses_at = $7, votes = $8, extension = $9, state = $10,
              status = $11, grant_starts_at = $12, grant_ends_at = $13, authorised_s = $14,
              ended_at = $15, end_reason = $16, ended_by = $17, end_message = $18,
-             answered_by = $19, due_at = $20, version = $21
-         where id = $22 and version = $23",
+             answered_by = $19, readers = $20, due_at = $21, version = $22
+         where id = $23 and version = $24",
     );
     let write = values(write, now)
         .text(now.id.as_str())

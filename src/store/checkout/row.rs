@@ -1,9 +1,12 @@
 //! A check-out as a row, both ways. Every column a list shows or sorts by is a column of its
 //! own; what only the rules read is JSON text.
 
-use super::super::{
-    Result, StoreError,
-    sql::{Row, Sql},
+use super::{
+    super::{
+        Result, StoreError,
+        sql::{Row, Sql},
+    },
+    reader::readers,
 };
 use crate::model::{
     checkout::{Asked, Checkout, End, EndReason, State, Window},
@@ -42,6 +45,7 @@ pub(super) fn values(sql: Sql, checkout: &Checkout) -> Sql {
         .maybe_text(end.map(|end| &end.by))
         .maybe_text(end.map(|end| end.message.as_str()))
         .text(answered_by(checkout))
+        .text(readers(checkout))
         .maybe_time(checkout.due())
         .number(checkout.version)
 }
