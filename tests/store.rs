@@ -91,6 +91,7 @@ suite! {
         a_code_is_taken_once
         a_stale_version_is_a_conflict
         an_exclusive_account_has_one_holder
+        an_exclusive_account_is_shared_with_nobody
         the_schema_refuses_a_move_the_life_cycle_lacks
         what_is_due_comes_in_its_order
         what_has_lost_its_user_target_or_account_is_an_orphan
@@ -143,6 +144,7 @@ suite! {
         of_a_hundred_updates_of_one_version_one_wins
         forty_audited_transactions_at_once_leave_no_hole
         of_a_hundred_activations_of_an_exclusive_account_one_wins
+        whoever_holds_an_account_alone_is_alone_however_many_come
         of_many_retries_at_once_one_is_new_and_the_others_join
         of_two_admins_who_demote_each_other_one_stays
         no_session_slips_past_a_revoke

@@ -404,9 +404,9 @@ impl Lifecycle {
         Ok(names.collect())
     }
 
-    /// Who holds the exclusive account that `checkout` wants.
+    /// Who holds the account that `checkout` wants, where one of the two would hold it alone.
     async fn taken(&self, checkout: &Checkout) -> Result<Option<Refusal>, LifecycleError> {
-        let holder = store::checkout::holder_of(&self.0.store, &checkout.account).await?;
+        let holder = store::checkout::in_the_way_of(&self.0.store, checkout).await?;
         Ok(holder.and_then(|holder| {
             let until = holder.grant()?.ends_at;
             Some(Refusal::AccountTaken {

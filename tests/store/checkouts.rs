@@ -2,10 +2,10 @@
 
 use doorward::{
     model::{
-        checkout::{Asked, Checkout, Command, EndReason, Extension, State, Window},
+        checkout::{Asked, Checkout, Command, EndReason, Extension, Place, State, Window},
         ids::CheckoutId,
         policy::{Stage, Terms},
-        principal::Role,
+        principal::{Principal, Role},
         text::Text,
         time::{Span, Timestamp},
     },
@@ -192,10 +192,8 @@ pub async fn an_exclusive_account_has_one_holder(db: Database) {
     let second = sample::request(&sample::requester("bob"), &place, sample::ask());
     sample::insert(store, &first).await;
     sample::insert(store, &second).await;
-    assert_eq!(
-        checkout::holder_of(store, &place.account.id).await.unwrap(),
-        None
-    );
+    let in_the_way = async || checkout::in_the_way_of(store, &second).await.unwrap();
+    assert_eq!(in_the_way().await, None);
 
     let held = applied(&first, approve("carl"), after(1));
     let mut tx = store.begin().await.unwrap();
@@ -203,8 +201,7 @@ pub async fn an_exclusive_account_has_one_holder(db: Database) {
         .await
         .unwrap();
     tx.commit().await.unwrap();
-    let holder = checkout::holder_of(store, &place.account.id).await.unwrap();
-    assert_eq!(holder, Some(held.clone()));
+    assert_eq!(in_the_way().await, Some(held.clone()));
 
     let wants = applied(&second, approve("carl"), after(2));
     let mut tx = store.begin().await.unwrap();
@@ -236,8 +233,79 @@ pub async fn an_exclusive_account_has_one_holder(db: Database) {
         .await
         .unwrap();
     tx.commit().await.unwrap();
-    let holder = checkout::holder_of(store, &place.account.id).await.unwrap();
+    let holder = checkout::in_the_way_of(store, &first).await.unwrap();
     assert_eq!(holder, Some(wants));
+}
+
+/// As when the policy changes under those who hold the account, or rules for one target only.
+pub async fn an_exclusive_account_is_shared_with_nobody(db: Database) {
+    let store = &db.store;
+    let alone = sample::place("db1", sample::exclusive(sample::voted()));
+    let shared = Place {
+        policy: sample::policy("shared", sample::voted()),
+        ..alone.clone()
+    };
+    let write = async |after: &Checkout, from: &Checkout| {
+        let mut tx = store.begin().await.unwrap();
+        checkout::update(&mut tx, after, from.version).await?;
+        tx.commit().await
+    };
+    let request = async |by: &Principal, place| {
+        let request = sample::request(by, place, sample::ask());
+        sample::insert(store, &request).await;
+        let active = applied(&request, approve("carl"), after(1));
+        (request, active)
+    };
+    let [alice, bob, dora, erin] = ["alice", "bob", "dora", "erin"].map(sample::requester);
+    let (wants, would) = request(&alice, &alone).await;
+    let (one, first) = request(&bob, &shared).await;
+    let (two, second) = request(&dora, &shared).await;
+    write(&first, &one).await.unwrap();
+    write(&second, &two).await.unwrap();
+    let refused = write(&would, &wants).await;
+    assert!(matches!(refused, Err(StoreError::Exclusive)), "{refused:?}");
+    assert_eq!(checkout::by_id(store, &wants.id).await.unwrap(), wants);
+    let holder = checkout::in_the_way_of(store, &wants).await.unwrap();
+    assert!(holder.is_some_and(|holder| [&first, &second].contains(&&holder)));
+    for active in [&first, &second] {
+        let ended = applied(active, revoke("carl"), after(2));
+        write(&ended, active).await.unwrap();
+    }
+
+    write(&would, &wants).await.unwrap();
+    let (three, third) = request(&erin, &shared).await;
+    let refused = write(&third, &three).await;
+    assert!(matches!(refused, Err(StoreError::Exclusive)), "{refused:?}");
+    let holder = checkout::in_the_way_of(store, &three).await.unwrap();
+    assert_eq!(holder, Some(would.clone()));
+    // Also where it would be active at once.
+    let open = Place {
+        policy: sample::policy("open", sample::open()),
+        ..alone.clone()
+    };
+    let at_once = sample::request(&bob, &open, sample::ask());
+    let mut tx = store.begin().await.unwrap();
+    let refused = checkout::insert(&mut tx, &at_once).await;
+    assert!(matches!(refused, Err(StoreError::Exclusive)), "{refused:?}");
+    drop(tx);
+
+    // Two who hold it together from before this was so keep what they have.
+    let ended = applied(&would, revoke("carl"), after(3));
+    write(&ended, &would).await.unwrap();
+    write(&third, &three).await.unwrap();
+    let fourth = sample::active(store, &dora, &open).await;
+    let alone = format!(
+        "update checkout set exclusive = 1 where id = '{}'",
+        third.id
+    );
+    assert_eq!(db.meddle(&alone).await, 1);
+    let more = Command::Extend {
+        by: dora,
+        duration: Span::seconds(60),
+        reason: Text::default(),
+    };
+    let longer = applied(&fourth, more, after(4));
+    write(&longer, &fourth).await.unwrap();
 }
 
 pub async fn the_schema_refuses_a_move_the_life_cycle_lacks(db: Database) {

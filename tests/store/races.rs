@@ -5,7 +5,7 @@ use std::future::Future;
 use doorward::{
     audit,
     model::{
-        checkout::{Checkout, Command},
+        checkout::{Checkout, Command, Place},
         principal::Role,
     },
     store::{
@@ -141,6 +141,56 @@ pub async fn of_a_hundred_activations_of_an_exclusive_account_one_wins(db: Datab
         );
     }
     assert_eq!(checkout::live(&db.store).await.unwrap().len(), 1);
+    nodes[1].close().await;
+}
+
+/// Half of them would hold the account alone, on two nodes.
+pub async fn whoever_holds_an_account_alone_is_alone_however_many_come(db: Database) {
+    let nodes = [db.store.clone(), Store::open(&db.url).await.unwrap()];
+    let alone = sample::place("db1", sample::exclusive(sample::voted()));
+    let shared = Place {
+        policy: sample::policy("shared", sample::voted()),
+        ..alone.clone()
+    };
+    for round in 0..10 {
+        let mut pending = Vec::new();
+        for number in 0..8 {
+            let who = sample::requester(&format!("user{round}-{number}"));
+            let place = if number % 2 == 0 { &alone } else { &shared };
+            let request = sample::request(&who, place, sample::ask());
+            sample::insert(&db.store, &request).await;
+            pending.push(request);
+        }
+        let outcomes = at_once(pending.len(), |number| {
+            // Each kind on both nodes.
+            let store = nodes[number / 2 % 2].clone();
+            let request = pending[number].clone();
+            async move {
+                let approve = Command::Approve {
+                    by: sample::approver("bob"),
+                    duration: None,
+                    message: Default::default(),
+                    other_approvers: 1,
+                };
+                let active = request.clone().apply(approve, after(1)).unwrap();
+                write(&store, &active, request.version).await
+            }
+        })
+        .await;
+        for outcome in outcomes {
+            assert!(
+                matches!(outcome, Ok(()) | Err(StoreError::Exclusive)),
+                "{outcome:?}"
+            );
+        }
+        let live = checkout::live(&db.store).await.unwrap();
+        let exclusive = live.iter().any(|checkout| checkout.terms.exclusive);
+        assert_eq!(live.len(), if exclusive { 1 } else { 4 });
+        for checkout in live {
+            let ended = revoked(&checkout, "bob");
+            write(&db.store, &ended, checkout.version).await.unwrap();
+        }
+    }
     nodes[1].close().await;
 }
 

@@ -1,6 +1,10 @@
 //! Check-outs by the API: from the request to the end, and the lists people work from.
 
-use axum::{body::Body, extract::Request, http::header};
+use axum::{
+    body::Body,
+    extract::Request,
+    http::{Method, header},
+};
 use serde_json::{Value, json};
 
 use super::House;
@@ -378,4 +382,50 @@ async fn a_secret_is_shown_to_its_holder_where_the_policy_says_so() {
         .post(&path("reveal"), &alice, json!({}))
         .await
         .refused(403, "asked-for-other");
+}
+
+#[tokio::test]
+async fn who_would_hold_an_account_alone_waits_for_those_who_share_it() {
+    let People {
+        house,
+        admin,
+        alice,
+        bob,
+    } = people(json!({})).await;
+    let (_, dora) = house.somebody("dora", &[Role::Requester]).await;
+    let requested = async |token: &str| {
+        let asked = house.post("/checkouts", token, ask()).await.is(201);
+        format!("/checkouts/{}", asked.json["id"].as_str().unwrap())
+    };
+    let first = requested(&alice).await;
+    let approve = async |path: &str| {
+        house
+            .post(&format!("{path}/approve"), &bob, json!({}))
+            .await
+    };
+    approve(&first).await.is(200);
+    // The policy changes under her.
+    let exclusive = json!({"description": "", "is_default": false, "terms": {"exclusive": true}});
+    house
+        .send(
+            Method::PUT,
+            "/policies/strict",
+            Some(&admin),
+            Some(exclusive),
+        )
+        .await
+        .is(200);
+    let second = requested(&dora).await;
+    let refused = approve(&second).await.refused(409, "account-taken");
+    assert!(
+        refused.text.contains("held by alice until"),
+        "{}",
+        refused.text
+    );
+    assert_eq!(house.audited("checkout.approve", "account-taken").await, 1);
+    house
+        .post(&format!("{first}/check-in"), &alice, json!({}))
+        .await
+        .is(200);
+    approve(&second).await.is(200);
 }

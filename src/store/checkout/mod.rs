@@ -13,6 +13,7 @@ pub use self::{
 };
 use super::{
     Result, Source, StoreError, Tx,
+    meta::pass_gate,
     sql::{Row, sql},
 };
 use crate::model::{
@@ -34,8 +35,10 @@ pub enum Insertion {
     CodeTaken,
 }
 
-/// Adds a check-out. `Exclusive` if it begins active and the account is held.
+/// Adds a check-out. `Exclusive` if it begins active and the account is held. After an error
+/// the transaction is over.
 pub async fn insert(tx: &mut Tx, new: &Checkout) -> Result<Insertion> {
+    await_turn(tx, new).await?;
     let write = sql(
         "adding a check-out",
         // Conflicts are looked up rather than raised: a raised one ends the transaction on PostgreSQL.
@@ -67,6 +70,7 @@ pub async fn insert(tx: &mut Tx, new: &Checkout) -> Result<Insertion> {
         .flag(new.terms.exclusive)
         .time(new.requested_at);
     if tx.run(values(write, new)).await? > 0 {
+        keep_apart(tx, new).await?;
         return Ok(Insertion::New);
     }
     if let State::Requested = new.state
@@ -79,8 +83,8 @@ pub async fn insert(tx: &mut Tx, new: &Checkout) -> Result<Insertion> {
         Err(StoreError::NotFound(_)) => {}
         Err(error) => return Err(error),
     }
-    match holder_of(&mut *tx, &new.account).await? {
-        Some(_) if new.is_active() && new.terms.exclusive => Err(StoreError::Exclusive),
+    match in_the_way_of(&mut *tx, new).await? {
+        Some(_) if new.is_active() => Err(StoreError::Exclusive),
         // What was in the way is gone already.
         _ => Err(StoreError::Conflict),
     }
@@ -90,6 +94,7 @@ pub async fn insert(tx: &mut Tx, new: &Checkout) -> Result<Insertion> {
 /// not any more, `Exclusive` if it becomes active while another holds the account,
 /// `IllegalMove` if the life cycle has no such step. After an error the transaction is over.
 pub async fn update(tx: &mut Tx, now: &Checkout, from_version: i64) -> Result<()> {
+    await_turn(tx, now).await?;
     let write = sql(
         "changing a check-out",
         "update checkout set prior_state = state,
@@ -105,7 +110,8 @@ pub async fn update(tx: &mut Tx, now: &Checkout, from_version: i64) -> Result<()
         .number(from_version);
     match tx.run_guarded(write).await {
         Err(error) if error.is_foreign_key() => Err(StoreError::IllegalMove),
-        done => done,
+        Err(error) => Err(error),
+        Ok(()) => keep_apart(tx, now).await,
     }
 }
 
@@ -251,14 +257,54 @@ pub async fn ended_among(mut from: impl Source, ids: &[CheckoutId]) -> Result<Ve
     Ok(ended)
 }
 
-/// Who holds an exclusive account now.
-pub async fn holder_of(mut from: impl Source, account: &AccountId) -> Result<Option<Checkout>> {
+/// Who keeps `checkout` from being active: whoever holds its account alone, or anybody who holds
+/// it where `checkout` would hold it alone. Of several the one who holds it longest.
+pub async fn in_the_way_of(mut from: impl Source, checkout: &Checkout) -> Result<Option<Checkout>> {
     let query = sql(
         "reading who holds an account",
-        select("where account = $1 and state = 'active' and exclusive = 1"),
+        select(
+            "where account = $1 and id <> $2 and state = 'active' and (exclusive = 1 or $3 = 1)
+             order by grant_ends_at desc, id limit 1",
+        ),
     );
-    let row = from.maybe_one(query.text(account.as_str())).await?;
-    row.as_ref().map(checkout).transpose()
+    let query = query
+        .text(checkout.account.as_str())
+        .text(checkout.id.as_str())
+        .flag(checkout.terms.exclusive);
+    let row = from.maybe_one(query).await?;
+    row.as_ref().map(self::checkout).transpose()
+}
+
+/// One activation after the other, because what is active already decides them.
+async fn await_turn(tx: &mut Tx, now: &Checkout) -> Result<()> {
+    if now.is_active() {
+        pass_gate(tx, "holders").await?;
+    }
+    Ok(())
+}
+
+/// INVARIANT: whoever holds an account alone is alone. Two who would be are kept apart by an
+/// index; one who would be and one who would not, here, behind the gate.
+async fn keep_apart(tx: &mut Tx, now: &Checkout) -> Result<()> {
+    if !now.is_active() {
+        return Ok(());
+    }
+    let query = sql(
+        "reading whether an account is held",
+        "select count(*) as others from checkout own join checkout other
+             on other.account = own.account and other.id <> own.id and other.state = 'active'
+         where own.id = $1 and own.prior_state <> 'active'
+             and (own.exclusive = 1 or other.exclusive = 1)",
+    );
+    let mut from = &mut *tx;
+    match from
+        .one(query.text(now.id.as_str()))
+        .await?
+        .count("others")?
+    {
+        0 => Ok(()),
+        _ => Err(StoreError::Exclusive),
+    }
 }
 
 async fn pending_like(tx: &mut Tx, new: &Checkout) -> Result<Option<Checkout>> {
