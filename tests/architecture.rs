@@ -105,6 +105,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     // A broker makes the switch and leashes its client's leg; it has no store, no vault, no lifecycle.
+    // Its host keys are private files.
     (
         "broker",
         &[
@@ -115,6 +116,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "tls",
             "kill",
             "clock::Stopwatch",
+            "vault::keyfile",
         ],
     ),
     // The admin endpoint seals secrets and cannot unseal one.

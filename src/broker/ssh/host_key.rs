@@ -2,21 +2,18 @@
 //!
 //! It never replaces a key that is there: people have it in their `known_hosts`.
 
-use std::{
-    fs::{self, DirBuilder, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use russh::keys::{
-    PrivateKey, load_secret_key,
+    PrivateKey, decode_secret_key,
     ssh_key::{
         LineEnding,
         private::{Ed25519Keypair, KeypairData},
     },
 };
 use zeroize::Zeroizing;
+
+use crate::vault::keyfile::{self, Contents, KeyFileError};
 
 /// The one that is made when it is missing.
 const MADE: &str = "ssh_host_ed25519_key";
@@ -26,17 +23,13 @@ const NAMES: [&str; 3] = [MADE, "ssh_host_ecdsa_key", "ssh_host_rsa_key"];
 
 #[derive(Debug, thiserror::Error)]
 pub enum HostKeyError {
-    #[error("the host key {path} cannot be read")]
-    Read {
+    #[error("a host key's file failed")]
+    File(#[from] KeyFileError),
+    #[error("{path} holds no private key in OpenSSH's form without a passphrase")]
+    NotAKey {
         path: PathBuf,
         source: russh::keys::Error,
     },
-    #[error("the host key {path} cannot be written")]
-    Write { path: PathBuf, source: io::Error },
-    #[error("a host key cannot be made")]
-    Make(#[source] russh::keys::ssh_key::Error),
-    #[error("the system has no entropy for a host key")]
-    Entropy,
 }
 
 /// The host keys in `folder`, in OpenSSH's form; an Ed25519 key is made if it is missing.
@@ -46,62 +39,40 @@ pub fn load_or_create(folder: &Path) -> Result<Vec<PrivateKey>, HostKeyError> {
         .iter()
         .map(|name| folder.join(name))
         .filter(|path| path.exists())
-        .map(|path| load(&path))
+        .map(|path| read(&path, &keyfile::load(&path)?))
         .collect()
 }
 
 /// The Ed25519 key in this file, made if it is missing.
 pub fn load_or_make(path: &Path, comment: &str) -> Result<PrivateKey, HostKeyError> {
-    if !path.exists() {
-        write(path, &make(comment)?)?;
-    }
-    load(path)
+    let contents = keyfile::load_or_create(path, || make(comment))?;
+    read(path, &contents)
 }
 
-fn load(path: &Path) -> Result<PrivateKey, HostKeyError> {
-    load_secret_key(path, None).map_err(|source| HostKeyError::Read {
+fn read(path: &Path, contents: &[u8]) -> Result<PrivateKey, HostKeyError> {
+    let text = String::from_utf8_lossy(contents);
+    decode_secret_key(&text, None).map_err(|source| HostKeyError::NotAKey {
         path: path.to_owned(),
         source,
     })
 }
 
-fn make(comment: &str) -> Result<PrivateKey, HostKeyError> {
+fn make(comment: &str) -> Contents {
     let mut seed = Zeroizing::new([0; 32]);
-    aws_lc_rs::rand::fill(seed.as_mut_slice()).map_err(|_| HostKeyError::Entropy)?;
+    aws_lc_rs::rand::fill(seed.as_mut_slice())
+        .expect("a machine without randomness runs no gateway");
     let pair = KeypairData::from(Ed25519Keypair::from_seed(&seed));
-    PrivateKey::new(pair, comment).map_err(HostKeyError::Make)
-}
-
-/// Readable by its owner alone from its first byte on, and whole or not there.
-fn write(path: &Path, key: &PrivateKey) -> Result<(), HostKeyError> {
-    let pem = key.to_openssh(LineEnding::LF).map_err(HostKeyError::Make)?;
-    let failed = |source| HostKeyError::Write {
-        path: path.to_owned(),
-        source,
-    };
-    if let Some(folder) = path.parent() {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .map_err(failed)?;
-    }
-    let unfinished = path.with_extension("new");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&unfinished)
-        .map_err(failed)?;
-    file.write_all(pem.as_bytes()).map_err(failed)?;
-    file.sync_all().map_err(failed)?;
-    fs::rename(&unfinished, path).map_err(failed)
+    let pem = PrivateKey::new(pair, comment).and_then(|key| key.to_openssh(LineEnding::LF));
+    let pem = pem.expect("an Ed25519 key has OpenSSH's form");
+    Zeroizing::new(pem.as_bytes().to_vec())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::{
+        fs::{self, Permissions},
+        os::unix::fs::PermissionsExt,
+    };
 
     use super::*;
 
@@ -122,8 +93,29 @@ mod tests {
     fn a_key_that_cannot_be_read_is_not_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(MADE);
-        fs::write(&path, "not a key").unwrap();
-        assert!(load_or_create(folder.path()).is_err());
+        keyfile::replace(&path, b"not a key").unwrap();
+        let error = load_or_create(folder.path()).unwrap_err();
+        assert!(matches!(error, HostKeyError::NotAKey { .. }), "{error:?}");
         assert_eq!(fs::read_to_string(path).unwrap(), "not a key");
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        load_or_create(folder.path()).unwrap();
+        let (made, other) = (folder.path().join(MADE), folder.path().join(NAMES[2]));
+        fs::copy(&made, &other).unwrap();
+        for path in [&made, &other] {
+            for mode in [0o640, 0o604] {
+                fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+                let error = load_or_create(folder.path()).unwrap_err();
+                assert!(
+                    matches!(error, HostKeyError::File(KeyFileError::Exposed { .. })),
+                    "{error:?}"
+                );
+            }
+            fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+            load_or_create(folder.path()).unwrap();
+        }
     }
 }
