@@ -10,7 +10,7 @@ use std::sync::{
 use serde_json::json;
 
 use super::Originator;
-use crate::{broker::ssh::entrance::Bridge, clock::Stopwatch};
+use crate::{broker::ssh::entrance::Bridge, clock::Stopwatch, model::session::KillReason};
 
 /// What kind of way it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,11 +114,7 @@ impl Log {
 impl Drop for Log {
     fn drop(&mut self) {
         let session = &self.bridge.session;
-        // Cut in the middle: by the switch, or because the connection ended.
-        let result = self.result.take().unwrap_or_else(|| {
-            let killed = session.switch().reason();
-            killed.map_or_else(|| "the connection ended".to_owned(), |why| why.to_string())
-        });
+        let result = outcome(session.switch().reason(), self.result.take());
         let message = format!("{} ended: {result}", self.kind.subject(&self.place));
         let mut detail = self.detail();
         detail["bytes_in"] = json!(self.bytes_in.load(Ordering::Relaxed));
@@ -126,5 +122,27 @@ impl Drop for Log {
         detail["duration_ms"] = json!(self.began.elapsed().as_millis() as u64);
         detail["result"] = json!(result);
         session.audit_later("forward.close", &message, detail);
+    }
+}
+
+/// A pulled switch outweighs every other word: what was seen then is its consequence.
+fn outcome(killed: Option<KillReason>, said: Option<String>) -> String {
+    killed
+        .map(|reason| reason.to_string())
+        .or(said)
+        .unwrap_or_else(|| "the connection ended".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_cut_is_not_said_to_have_ended_otherwise() {
+        let said = || Some("closed by the target".to_owned());
+        let cut = outcome(Some(KillReason::UserDisabled), said());
+        assert_eq!(cut, KillReason::UserDisabled.to_string());
+        assert_eq!(outcome(None, said()), "closed by the target");
+        assert_eq!(outcome(None, None), "the connection ended");
     }
 }
