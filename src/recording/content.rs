@@ -165,7 +165,7 @@ impl Events {
             Rule::Whole => false,
             Rule::Counted => true,
             Rule::Text { binary_kept } => {
-                if !bytes.contains(&0) {
+                if memchr::memchr(0, bytes).is_none() {
                     return false;
                 }
                 let kept = bytes.len() <= *binary_kept;

@@ -16,6 +16,7 @@ use super::{
     RecordingError, Recordings,
     cast::{self, Belongs, Env, Header},
     content::{Content, Events, Stream},
+    frame::Press,
     reel::Reel,
     tape::{Finished, Tape},
     writers::Desk,
@@ -35,7 +36,7 @@ const ATTACH_WITHIN: Duration = Duration::from_secs(5);
 /// How long a closing session waits for its last bytes to be on the disk.
 const FINISH_WITHIN: Duration = Duration::from_secs(10);
 /// Output is queued in pieces of this size, so that one call cannot outgrow the queue.
-const PIECE: usize = 16 * 1024;
+const PIECE: usize = 32 * 1024;
 
 /// What is recorded, as its header says it.
 #[derive(Debug, Clone)]
@@ -175,10 +176,10 @@ impl Recorder {
         let desk = self.recordings.writers.desk();
         let writer = desk.clone();
         let keys = self.recordings.keys.clone();
-        desk.run(move || {
+        desk.run(move |press| {
             // If nobody waits any more (the session was cut, the volume took too long) the
             // answer is dropped, and with it the file.
-            drop(reply.send(begin(writer, &keys, &id, at, &header)));
+            drop(reply.send(begin(writer, &keys, &id, at, &header, press)));
         });
         tokio::select! {
             biased;
@@ -409,11 +410,12 @@ fn begin(
     id: &RecordingId,
     at: Timestamp,
     header: &[u8],
+    press: &mut Press,
 ) -> Result<Begun, RecordingError> {
     desk.place().check()?;
     let (key, wrapped) = keys.make(id)?;
     let (name, file) = desk.place().create(id, at)?;
-    match Reel::begin(file, id.clone(), key, header) {
+    match Reel::begin(file, id.clone(), key, header, press) {
         Ok(reel) => Ok(Begun {
             desk,
             name,

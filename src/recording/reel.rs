@@ -29,6 +29,7 @@ impl Reel {
         id: RecordingId,
         key: RecordingKey,
         header: &[u8],
+        press: &mut Press,
     ) -> Result<Self, RecordingError> {
         let mut reel = Self {
             file,
@@ -39,7 +40,7 @@ impl Reel {
         };
         let mut frames = reel.sealing.first_line();
         reel.sealing
-            .text(header, &mut Press::new(), &mut frames)
+            .text(header, press, &mut frames)
             .map_err(doing("compressing"))?;
         reel.write(&frames)?;
         Ok(reel)

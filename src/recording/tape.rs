@@ -26,9 +26,10 @@ use crate::{
 
 /// So many bytes of a track, as asciicast text, may wait for the disk. One piece
 /// of output may reach beyond it.
-pub const QUEUE_LIMIT: usize = 256 * 1024;
-/// A thread is called at once when so much waits.
-const WRITE_AT: usize = 64 * 1024;
+pub const QUEUE_LIMIT: usize = 1024 * 1024;
+/// A thread is called at once when so much waits: each call costs a switch between threads,
+/// and a larger frame is pressed better.
+const WRITE_AT: usize = 256 * 1024;
 
 /// What became of a recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +56,8 @@ struct State {
     queued: Vec<u8>,
     /// Taken by a thread and not yet written.
     in_flight: usize,
+    /// Room for what is queued next, while much is: the buffer of the batch before the last.
+    spare: Vec<u8>,
     /// None while a thread has it, and after the end.
     reel: Option<Reel>,
     called: Called,
@@ -95,6 +98,7 @@ impl Tape {
                 events,
                 queued: Vec::new(),
                 in_flight: 0,
+                spare: Vec::new(),
                 reel: Some(reel),
                 called: Called::No,
                 unsynced: true,
@@ -259,13 +263,14 @@ impl Tape {
 
     /// Writes what is queued; on a writer's thread.
     pub fn write(self: &Arc<Self>, press: &mut Press) {
-        let (batch, sync, mut reel) = {
+        let (mut batch, sync, mut reel) = {
             let mut state = self.state();
             state.called = Called::No;
             let Some(reel) = state.reel.take() else {
                 return;
             };
-            let batch = mem::take(&mut state.queued);
+            let spare = mem::take(&mut state.spare);
+            let batch = mem::replace(&mut state.queued, spare);
             state.in_flight = batch.len();
             (batch, mem::take(&mut state.sync_due), reel)
         };
@@ -283,6 +288,11 @@ impl Tape {
         } else if !batch.is_empty() && !state.unsynced {
             state.unsynced = true;
             self.desk.sync_later(self);
+        }
+        // A channel that is quiet keeps no room.
+        if batch.len() >= WRITE_AT {
+            batch.clear();
+            state.spare = batch;
         }
         self.put_back(state, reel, press);
     }

@@ -2,6 +2,7 @@
 //!
 //! Decides when a tape is visited: at once if much is queued or it ends, otherwise within
 //! `FLUSH_EVERY`. Never holds its lock while a disk works, and never drops what is queued.
+//! One thread more only looks at the time, so that none of the others has to be woken for it.
 
 use std::{
     collections::VecDeque,
@@ -31,7 +32,10 @@ pub(super) struct Writers {
 
 struct Shared {
     queue: Mutex<Queue>,
+    /// Something is to be done now.
     wake: Condvar,
+    /// Something is to be done later, where nothing was.
+    later: Condvar,
     place: Arc<Place>,
     live: watch::Sender<usize>,
 }
@@ -48,7 +52,7 @@ struct Queue {
 enum Job {
     Write(Arc<Tape>),
     Sync(Arc<Tape>),
-    Run(Box<dyn FnOnce() + Send>),
+    Run(Box<dyn FnOnce(&mut Press) + Send>),
 }
 
 /// A tape's way to the threads.
@@ -60,17 +64,22 @@ impl Writers {
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
             wake: Condvar::new(),
+            later: Condvar::new(),
             place,
             live: watch::Sender::new(0),
         });
-        for number in 0..THREADS {
+        let start = |name: String, run: fn(&Shared)| {
             let shared = Arc::clone(&shared);
             thread::Builder::new()
-                .name(format!("recording-{number}"))
+                .name(name)
                 .stack_size(STACK)
-                .spawn(move || work(&shared))
+                .spawn(move || run(&shared))
                 .expect("the machine starts a thread");
+        };
+        for number in 0..THREADS {
+            start(format!("recording-{number}"), work);
         }
+        start("recording-later".to_owned(), watch);
         Arc::new(Self { shared })
     }
 
@@ -88,7 +97,7 @@ impl Writers {
 impl Drop for Writers {
     fn drop(&mut self) {
         self.shared.queue().stopped = true;
-        self.shared.wake.notify_all();
+        self.shared.wake_all();
     }
 }
 
@@ -98,7 +107,7 @@ impl Desk {
     }
 
     /// Has a thread do something that may take a disk's time.
-    pub fn run(&self, job: impl FnOnce() + Send + 'static) {
+    pub fn run(&self, job: impl FnOnce(&mut Press) + Send + 'static) {
         self.0.queue().now.push_back(Job::Run(Box::new(job)));
         self.0.wake.notify_one();
     }
@@ -113,9 +122,9 @@ impl Desk {
         queue
             .flush
             .push_back((Stopwatch::start(), Arc::clone(tape)));
-        // With others before it somebody already watches this queue.
+        // With others before it the watch already waits for the first of them.
         if queue.flush.len() == 1 {
-            self.0.wake.notify_one();
+            self.0.later.notify_one();
         }
     }
 
@@ -123,7 +132,7 @@ impl Desk {
         let mut queue = self.0.queue();
         queue.sync.push_back((Stopwatch::start(), Arc::clone(tape)));
         if queue.sync.len() == 1 {
-            self.0.wake.notify_one();
+            self.0.later.notify_one();
         }
     }
 
@@ -134,7 +143,7 @@ impl Desk {
     pub fn closed(&self) {
         self.0.live.send_modify(|live| *live -= 1);
         if self.0.queue().stopped {
-            self.0.wake.notify_all();
+            self.0.wake_all();
         }
     }
 }
@@ -145,71 +154,94 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn wake_all(&self) {
+        self.wake.notify_all();
+        self.later.notify_all();
+    }
+
+    /// Whether nothing will ever be written again.
+    fn is_over(&self, queue: &Queue) -> bool {
+        queue.stopped && queue.now.is_empty() && *self.live.borrow() == 0
+    }
+
     /// The next thing to do; None when there will be nothing any more.
     fn next(&self) -> Option<Job> {
         let mut queue = self.queue();
         loop {
-            match queue.next() {
-                Ok(job) => {
-                    // This thread may be stuck from here on: another one takes the watch.
-                    if !queue.is_empty() {
-                        self.wake.notify_one();
-                    }
-                    return Some(job);
-                }
-                Err(None) if queue.stopped && *self.live.borrow() == 0 => return None,
-                Err(None) => {
-                    queue = self
-                        .wake
-                        .wait(queue)
-                        .unwrap_or_else(PoisonError::into_inner);
-                }
-                Err(Some(rest)) => {
-                    let woken = self.wake.wait_timeout(queue, rest);
-                    queue = woken.unwrap_or_else(PoisonError::into_inner).0;
-                }
+            if let Some(job) = queue.now.pop_front() {
+                return Some(job);
             }
+            if self.is_over(&queue) {
+                return None;
+            }
+            let woken = self.wake.wait(queue);
+            queue = woken.unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
 
 impl Queue {
-    fn is_empty(&self) -> bool {
-        self.now.is_empty() && self.flush.is_empty() && self.sync.is_empty()
-    }
-
-    /// What is due, or how long until something is.
-    fn next(&mut self) -> Result<Job, Option<Duration>> {
-        if let Some(job) = self.now.pop_front() {
-            return Ok(job);
-        }
-        let rest = |due: &VecDeque<(Stopwatch, Arc<Tape>)>, delay: Duration| {
-            due.front()
-                .map(|(since, _)| delay.saturating_sub(since.elapsed()))
-        };
-        let flush = rest(&self.flush, FLUSH_EVERY);
-        let sync = rest(&self.sync, SYNC_EVERY);
-        if flush.is_some_and(|rest| rest.is_zero())
-            && let Some((_, tape)) = self.flush.pop_front()
-        {
-            return Ok(Job::Write(tape));
-        }
-        if sync.is_some_and(|rest| rest.is_zero())
-            && let Some((_, tape)) = self.sync.pop_front()
-        {
-            return Ok(Job::Sync(tape));
-        }
-        Err(flush.into_iter().chain(sync).min())
+    /// Puts what is due where it is done; says how much that was, and how long until there is
+    /// more.
+    fn advance(&mut self) -> (usize, Option<Duration>) {
+        let before = self.now.len();
+        let flush = ripe(&mut self.flush, FLUSH_EVERY, Job::Write, &mut self.now);
+        let sync = ripe(&mut self.sync, SYNC_EVERY, Job::Sync, &mut self.now);
+        (
+            self.now.len() - before,
+            flush.into_iter().chain(sync).min(),
+        )
     }
 }
 
-fn work(shared: &Arc<Shared>) {
+/// Takes from a queue what has waited for `delay`, and says how long the rest has to.
+fn ripe(
+    waiting: &mut VecDeque<(Stopwatch, Arc<Tape>)>,
+    delay: Duration,
+    job: fn(Arc<Tape>) -> Job,
+    now: &mut VecDeque<Job>,
+) -> Option<Duration> {
+    while let Some((since, _)) = waiting.front() {
+        let rest = delay.saturating_sub(since.elapsed());
+        if !rest.is_zero() {
+            return Some(rest);
+        }
+        now.extend(waiting.pop_front().map(|(_, tape)| job(tape)));
+    }
+    None
+}
+
+/// Calls the writers for what is due.
+fn watch(shared: &Shared) {
+    let mut queue = shared.queue();
+    loop {
+        let (ripe, rest) = queue.advance();
+        for _ in 0..ripe {
+            shared.wake.notify_one();
+        }
+        if shared.is_over(&queue) {
+            return;
+        }
+        queue = match rest {
+            None => {
+                let woken = shared.later.wait(queue);
+                woken.unwrap_or_else(PoisonError::into_inner)
+            }
+            Some(rest) => {
+                let woken = shared.later.wait_timeout(queue, rest);
+                woken.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
+    }
+}
+
+fn work(shared: &Shared) {
     let mut press = Press::new();
     while let Some(job) = shared.next() {
         match job {
             Job::Write(tape) => tape.write(&mut press),
             Job::Sync(tape) => tape.sync(&mut press),
-            Job::Run(job) => job(),
+            Job::Run(job) => job(&mut press),
         }
     }
 }
