@@ -39,11 +39,13 @@ soak: ## property tests with 40 times the cases, then every test ROUNDS (10) tim
 	@PROPTEST_CASES=10000 scripts/with-postgres scripts/run-tests --profile soak --lib
 	@scripts/with-postgres scripts/run-tests --profile soak --stress-count $(or $(ROUNDS),10)
 
-fuzz: ## each fuzz target for SECONDS_EACH (60); needs a nightly toolchain and cargo-fuzz
-	@cargo +nightly fuzz --version >/dev/null || { echo "doorward: missing: a nightly toolchain and cargo-fuzz (cargo install cargo-fuzz --locked)" >&2; exit 1; }
-	@for target in $$(cargo +nightly fuzz list); do \
+fuzz: ## each fuzz target for SECONDS_EACH (60), with its corpus in fuzz/corpus; needs cargo-fuzz
+	@cargo fuzz --version >/dev/null || { echo "doorward: missing: cargo-fuzz (cargo install cargo-fuzz --locked)" >&2; exit 1; }
+	@# The compiler's coverage is a nightly feature; without a nightly toolchain this one is told to have it.
+	@if cargo +nightly --version >/dev/null 2>&1; then fuzz="cargo +nightly fuzz"; else fuzz="cargo fuzz"; export RUSTC_BOOTSTRAP=1; fi; \
+	for target in $$($$fuzz list); do \
 	    echo "== $$target"; \
 	    mkdir -p "fuzz/corpus/$$target" "fuzz/seeds/$$target"; \
-	    cargo +nightly fuzz run --sanitizer none "$$target" "fuzz/corpus/$$target" "fuzz/seeds/$$target" \
+	    $$fuzz run --sanitizer none "$$target" "fuzz/corpus/$$target" "fuzz/seeds/$$target" \
 	        -- -max_total_time=$(or $(SECONDS_EACH),60) -print_final_stats=1; \
 	done

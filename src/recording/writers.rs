@@ -187,10 +187,7 @@ impl Queue {
         let before = self.now.len();
         let flush = ripe(&mut self.flush, FLUSH_EVERY, Job::Write, &mut self.now);
         let sync = ripe(&mut self.sync, SYNC_EVERY, Job::Sync, &mut self.now);
-        (
-            self.now.len() - before,
-            flush.into_iter().chain(sync).min(),
-        )
+        (self.now.len() - before, flush.into_iter().chain(sync).min())
     }
 }
 

@@ -44,7 +44,7 @@ impl Channel {
             reason = switch.killed() => reason,
             () = self.relay() => return Left::Orderly,
         };
-        match self.person.last_words(&reason.to_string()).await {
+        match Box::pin(self.person.last_words(&reason.to_string())).await {
             Some(leave) => Left::Told(leave),
             None => Left::Untold,
         }
@@ -66,7 +66,7 @@ impl Channel {
                         environment: &self.environment,
                         way: &mut self.way,
                     };
-                    if !attended.serve(&asking).await {
+                    if !Box::pin(attended.serve(&asking)).await {
                         return;
                     }
                 }
@@ -78,9 +78,9 @@ impl Channel {
                         environment: &self.environment,
                         commands: &*self.commands,
                     };
-                    return visit.serve().await;
+                    return Box::pin(visit.serve()).await;
                 }
-                Some(Way::Closed(told)) => return self.refuse(&told).await,
+                Some(Way::Closed(told)) => return Box::pin(self.refuse(&told)).await,
                 None => {}
             }
         }
@@ -88,22 +88,22 @@ impl Channel {
 
     async fn cross(&self, bridge: &Bridge) {
         let session = &bridge.session;
-        if let Err(refusal) = session.recheck().await {
+        if let Err(refusal) = Box::pin(session.recheck()).await {
             session.audit_refused("channel.refused", &refusal).await;
             let told = Told {
                 sentence: format!("Refused: {refusal}"),
                 status: NO_PERMISSION,
             };
-            return self.refuse(&told).await;
+            return Box::pin(self.refuse(&told)).await;
         }
-        let target = match bridge.leg.channel().await {
+        let target = match Box::pin(bridge.leg.channel()).await {
             Ok(target) => target,
             Err(error) => {
                 let told = Told {
                     sentence: format!("Not connected: {error}"),
                     status: UNAVAILABLE,
                 };
-                return self.refuse(&told).await;
+                return Box::pin(self.refuse(&told)).await;
             }
         };
         let relay = Relay {

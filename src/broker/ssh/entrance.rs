@@ -154,7 +154,9 @@ impl Entrance {
             return part(Duration::ZERO, sentence, &person, &switch).await;
         }
         let switch = visitor.switch.clone();
-        let (stay, sentence) = match self.enter_or_ask(visitor, &way, channels.clone()).await {
+        // In a box: what it takes to get in is not kept for as long as they stay.
+        let entered = Box::pin(self.enter_or_ask(visitor, &way, channels.clone())).await;
+        let (stay, sentence) = match entered {
             Ok((bridge, arrivals)) => {
                 let bridge = Arc::new(bridge);
                 way.send_replace(Some(Way::Open(bridge.clone())));

@@ -158,7 +158,7 @@ impl Broker for SshBroker {
         let running = russh::server::run_stream(config, ReadAhead::new(stream), handler);
         // It runs in a task of its own, which ends with its stream. The handler owns all
         // other tasks of the connection and ends with that task.
-        let ended = match running.await {
+        let ended = match Box::pin(running).await {
             Ok(session) => session.await,
             Err(error) => Err(error),
         };

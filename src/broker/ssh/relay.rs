@@ -101,7 +101,7 @@ impl Relay<'_> {
     pub async fn run(mut self) {
         let up = async {
             match self.up().await {
-                Err(UpEnd::Refused(refusal)) => self.refuse(&refusal).await,
+                Err(UpEnd::Refused(refusal)) => Box::pin(self.refuse(&refusal)).await,
                 // What it said before it went is still on its way down.
                 Err(UpEnd::TargetGone) => std::future::pending().await,
                 Ok(()) | Err(UpEnd::Closed) => {}
@@ -123,7 +123,8 @@ impl Relay<'_> {
 
     /// From the person to the target.
     async fn up(&self) -> Result<(), UpEnd> {
-        self.start().await?;
+        // In a box, as all that is seldom: an idle channel keeps no room for it.
+        Box::pin(self.start()).await?;
         let mut passed = 0;
         while let Some(item) = self.asks.next().await {
             match item {
@@ -155,7 +156,9 @@ impl Relay<'_> {
             return Ok(self.target.write.data_bytes(bytes).await?);
         };
         while !bytes.is_empty() {
-            let step = files.up(&mut bytes).await.map_err(UpEnd::Refused)?;
+            let step = Box::pin(files.up(&mut bytes))
+                .await
+                .map_err(UpEnd::Refused)?;
             self.write_down(&step).await;
             for piece in step.pass {
                 self.target.write.data_bytes(piece).await?;
@@ -363,7 +366,7 @@ impl Relay<'_> {
                     continue;
                 }
                 notice = notices.next() => {
-                    self.tell(notice).await;
+                    Box::pin(self.tell(notice)).await;
                     continue;
                 }
             };
@@ -377,7 +380,7 @@ impl Relay<'_> {
                     }
                     self.output(stream, bytes, &mut passed).await
                 }
-                Item::Control(Tell::Answer(yes)) => self.answered(yes).await,
+                Item::Control(Tell::Answer(yes)) => Box::pin(self.answered(yes)).await,
                 Item::Control(Tell::Lost) => {
                     let told = Told {
                         sentence: format!("Connection to {} lost", self.session.target().name),
@@ -405,7 +408,7 @@ impl Relay<'_> {
                 Ok(()) => {}
                 Err(DownEnd::PersonGone) => return "the person was gone".to_owned(),
                 Err(DownEnd::Refused(refusal)) => {
-                    self.refuse(&refusal).await;
+                    Box::pin(self.refuse(&refusal)).await;
                     return refusal.to_string();
                 }
             }
@@ -462,7 +465,9 @@ impl Relay<'_> {
         match files {
             None => self.person.bytes(stream, bytes).await?,
             Some(files) => {
-                let step = files.down(bytes).await.map_err(DownEnd::Refused)?;
+                let step = Box::pin(files.down(bytes))
+                    .await
+                    .map_err(DownEnd::Refused)?;
                 self.write_down(&step).await;
                 self.pass_down(step.pass).await?;
             }

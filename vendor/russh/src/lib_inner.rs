@@ -586,14 +586,14 @@ pub struct PendingChannelOpen {
 /// [`reject`](ChannelOpenHandle::reject) automatically sends an
 /// `AdministrativelyProhibited` rejection.
 pub struct ChannelOpenHandleInner<M: Send> {
-    sender: tokio::sync::mpsc::UnboundedSender<M>,
+    sender: tokio::sync::mpsc::UnboundedSender<Box<M>>,
     inner: Option<PendingChannelOpen>,
     make_msg: fn(PendingChannelOpen, Result<(), ChannelOpenFailure>) -> M,
 }
 
 impl<M: Send> ChannelOpenHandleInner<M> {
     pub(crate) fn new(
-        sender: tokio::sync::mpsc::UnboundedSender<M>,
+        sender: tokio::sync::mpsc::UnboundedSender<Box<M>>,
         pending: PendingChannelOpen,
         make_msg: fn(PendingChannelOpen, Result<(), ChannelOpenFailure>) -> M,
     ) -> Self {
@@ -607,14 +607,14 @@ impl<M: Send> ChannelOpenHandleInner<M> {
     /// Accept the channel open request.
     pub async fn accept(mut self) {
         if let Some(pending) = self.inner.take() {
-            let _ = self.sender.send((self.make_msg)(pending, Ok(())));
+            let _ = self.sender.send(Box::new((self.make_msg)(pending, Ok(()))));
         }
     }
 
     /// Reject the channel open request with a reason.
     pub async fn reject(mut self, reason: ChannelOpenFailure) {
         if let Some(pending) = self.inner.take() {
-            let _ = self.sender.send((self.make_msg)(pending, Err(reason)));
+            let _ = self.sender.send(Box::new((self.make_msg)(pending, Err(reason))));
         }
     }
 }
@@ -622,10 +622,10 @@ impl<M: Send> ChannelOpenHandleInner<M> {
 impl<M: Send> Drop for ChannelOpenHandleInner<M> {
     fn drop(&mut self) {
         if let Some(pending) = self.inner.take() {
-            let _ = self.sender.send((self.make_msg)(
+            let _ = self.sender.send(Box::new((self.make_msg)(
                 pending,
                 Err(ChannelOpenFailure::AdministrativelyProhibited),
-            ));
+            )));
         }
     }
 }

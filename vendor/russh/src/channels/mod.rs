@@ -183,7 +183,8 @@ impl ChannelReadHalf {
 /// Allows you to write to a channel without borrowing the session
 pub struct ChannelWriteHalf<Send: From<(ChannelId, ChannelMsg)>> {
     pub(crate) id: ChannelId,
-    pub(crate) sender: Sender<Send>,
+    // Boxed: a queue has room for 32 messages from its beginning.
+    pub(crate) sender: Sender<Box<Send>>,
     pub(crate) max_packet_size: u32,
     pub(crate) window_size: WindowSizeRef,
 }
@@ -442,7 +443,7 @@ impl<S: From<(ChannelId, ChannelMsg)> + Send + Sync + 'static> ChannelWriteHalf<
 
     async fn send_msg(&self, msg: ChannelMsg) -> Result<(), Error> {
         self.sender
-            .send((self.id, msg).into())
+            .send(Box::new((self.id, msg).into()))
             .await
             .map_err(|_| Error::SendError)
     }
@@ -486,7 +487,7 @@ impl<T: From<(ChannelId, ChannelMsg)>> std::fmt::Debug for Channel<T> {
 impl<S: From<(ChannelId, ChannelMsg)> + Send + Sync + 'static> Channel<S> {
     pub(crate) fn new(
         id: ChannelId,
-        sender: Sender<S>,
+        sender: Sender<Box<S>>,
         max_packet_size: u32,
         window_size: u32,
         channel_buffer_size: usize,

@@ -238,7 +238,7 @@ impl Session {
 
                                 // wait for response from handler
                                 let responses = loop {
-                                    match self.receiver.recv().await {
+                                    match self.receiver.recv().await.map(|msg| *msg) {
                                         Some(Msg::AuthInfoResponse { responses }) => {
                                             break responses;
                                         }
@@ -286,12 +286,12 @@ impl Session {
 
                                     self.sender
                                         .send(Reply::SignRequest {
-                                            key: key.clone(),
+                                            key: Box::new(key.clone()),
                                             data: buf,
                                         })
                                         .map_err(|_| crate::Error::SendError)?;
                                     self.common.buffer = loop {
-                                        match self.receiver.recv().await {
+                                        match self.receiver.recv().await.map(|msg| *msg) {
                                             Some(Msg::Signed { data }) => break data[..].to_vec(),
                                             // The signer could not sign. Leave the PK_OK
                                             // unanswered, as OpenSSH does when it cannot
@@ -335,7 +335,7 @@ impl Session {
                                         })
                                         .map_err(|_| crate::Error::SendError)?;
                                     self.common.buffer = loop {
-                                        match self.receiver.recv().await {
+                                        match self.receiver.recv().await.map(|msg| *msg) {
                                             Some(Msg::Signed { data }) => break data,
                                             // See the public key case above.
                                             Some(Msg::SignFailed) => {

@@ -89,16 +89,16 @@ mod test;
 pub struct Session {
     kex: SessionKexState<ClientKex>,
     common: CommonSession<Arc<Config>>,
-    receiver: Receiver<Msg>,
+    receiver: Receiver<Box<Msg>>,
     sender: UnboundedSender<Reply>,
     channels: HashMap<ChannelId, ChannelRef>,
     target_window_size: u32,
     pending_reads: Vec<Vec<u8>>,
     pending_len: u32,
-    priority_sender: UnboundedSender<Msg>,
-    priority_receiver: UnboundedReceiver<Msg>,
-    inbound_channel_sender: Sender<Msg>,
-    inbound_channel_receiver: Receiver<Msg>,
+    priority_sender: UnboundedSender<Box<Msg>>,
+    priority_receiver: UnboundedReceiver<Box<Msg>>,
+    inbound_channel_sender: Sender<Box<Msg>>,
+    inbound_channel_receiver: Receiver<Box<Msg>>,
     open_global_requests: VecDeque<GlobalRequestResponse>,
     server_sig_algs: Option<Vec<Algorithm>>,
     /// Number of EXT_INFO messages received (RFC 8308 allows at most two).
@@ -121,7 +121,8 @@ enum Reply {
     },
     ChannelOpenFailure,
     SignRequest {
-        key: ssh_key::PublicKey,
+        // Boxed, as it makes the whole queue larger.
+        key: Box<ssh_key::PublicKey>,
         data: Vec<u8>,
     },
     SignRequestCert {
@@ -314,7 +315,7 @@ pub enum DisconnectReason<E: From<crate::Error> + Send> {
 /// Handle to a session, used to send messages to a client outside of
 /// the request/response cycle.
 pub struct Handle<H: Handler> {
-    sender: Sender<Msg>,
+    sender: Sender<Box<Msg>>,
     receiver: UnboundedReceiver<Reply>,
     join: russh_util::runtime::JoinHandle<Result<(), H::Error>>,
     channel_buffer_size: usize,
@@ -349,10 +350,10 @@ impl<H: Handler> Handle<H> {
     ) -> Result<AuthResult, crate::Error> {
         let user = user.into();
         self.sender
-            .send(Msg::Authenticate {
+            .send(Box::new(Msg::Authenticate {
                 user,
                 method: auth::Method::None,
-            })
+            }))
             .await
             .map_err(|_| crate::Error::SendError)?;
         self.wait_recv_reply().await
@@ -366,12 +367,12 @@ impl<H: Handler> Handle<H> {
     ) -> Result<AuthResult, crate::Error> {
         let user = user.into();
         self.sender
-            .send(Msg::Authenticate {
+            .send(Box::new(Msg::Authenticate {
                 user,
                 method: auth::Method::Password {
                     password: password.into(),
                 },
-            })
+            }))
             .await
             .map_err(|_| crate::Error::SendError)?;
         self.wait_recv_reply().await
@@ -389,12 +390,12 @@ impl<H: Handler> Handle<H> {
         submethods: S,
     ) -> Result<KeyboardInteractiveAuthResponse, crate::Error> {
         self.sender
-            .send(Msg::Authenticate {
+            .send(Box::new(Msg::Authenticate {
                 user: user.into(),
                 method: auth::Method::KeyboardInteractive {
                     submethods: submethods.into().unwrap_or_else(|| "".to_owned()),
                 },
-            })
+            }))
             .await
             .map_err(|_| crate::Error::SendError)?;
         self.wait_recv_keyboard_interactive_reply().await
@@ -411,7 +412,7 @@ impl<H: Handler> Handle<H> {
         responses: Vec<String>,
     ) -> Result<KeyboardInteractiveAuthResponse, crate::Error> {
         self.sender
-            .send(Msg::AuthInfoResponse { responses })
+            .send(Box::new(Msg::AuthInfoResponse { responses }))
             .await
             .map_err(|_| crate::Error::SendError)?;
         self.wait_recv_keyboard_interactive_reply().await
@@ -456,7 +457,7 @@ impl<H: Handler> Handle<H> {
     async fn abandon_sign_request(&mut self) {
         // A send error means the session is gone; the signer's error is still
         // the one the caller needs.
-        let _ = self.sender.send(Msg::SignFailed).await;
+        let _ = self.sender.send(Box::new(Msg::SignFailed)).await;
     }
 
     async fn wait_recv_reply(&mut self) -> Result<AuthResult, crate::Error> {
@@ -497,10 +498,10 @@ impl<H: Handler> Handle<H> {
     ) -> Result<AuthResult, crate::Error> {
         let user = user.into();
         self.sender
-            .send(Msg::Authenticate {
+            .send(Box::new(Msg::Authenticate {
                 user,
                 method: auth::Method::PublicKey { key },
-            })
+            }))
             .await
             .map_err(|_| crate::Error::SendError)?;
         self.wait_recv_reply().await
@@ -515,13 +516,13 @@ impl<H: Handler> Handle<H> {
     ) -> Result<AuthResult, crate::Error> {
         let user = user.into();
         self.sender
-            .send(Msg::Authenticate {
+            .send(Box::new(Msg::Authenticate {
                 user,
                 method: auth::Method::OpenSshCertificate {
                     key,
                     cert: Box::new(cert),
                 },
-            })
+            }))
             .await
             .map_err(|_| crate::Error::SendError)?;
         self.wait_recv_reply().await
@@ -545,10 +546,10 @@ impl<H: Handler> Handle<H> {
         let user = user.into();
         if self
             .sender
-            .send(Msg::Authenticate {
+            .send(Box::new(Msg::Authenticate {
                 user,
                 method: auth::Method::FuturePublicKey { key, hash_alg },
-            })
+            }))
             .await
             .is_err()
         {
@@ -568,7 +569,7 @@ impl<H: Handler> Handle<H> {
                     });
                 }
                 Some(Reply::SignRequest { key, data }) => {
-                    let data = signer.auth_sign(&key.into(), hash_alg, data).await;
+                    let data = signer.auth_sign(&(*key).into(), hash_alg, data).await;
                     let data = match data {
                         Ok(data) => data,
                         Err(e) => {
@@ -576,7 +577,7 @@ impl<H: Handler> Handle<H> {
                             return Err(e);
                         }
                     };
-                    if self.sender.send(Msg::Signed { data }).await.is_err() {
+                    if self.sender.send(Box::new(Msg::Signed { data })).await.is_err() {
                         return Err((crate::SendError {}).into());
                     }
                 }
@@ -606,10 +607,10 @@ impl<H: Handler> Handle<H> {
         let user = user.into();
         if self
             .sender
-            .send(Msg::Authenticate {
+            .send(Box::new(Msg::Authenticate {
                 user,
                 method: auth::Method::GssapiWithMic { mechanism_oids },
-            })
+            }))
             .await
             .is_err()
         {
@@ -668,7 +669,7 @@ impl<H: Handler> Handle<H> {
                 Msg::AuthGssapiExchangeComplete { token }
             }
         };
-        self.sender.send(msg).await.map_err(|_| crate::SendError {})
+        self.sender.send(Box::new(msg)).await.map_err(|_| crate::SendError {})
     }
 
     /// Authenticate using a certificate with a custom signer that implements the
@@ -690,13 +691,13 @@ impl<H: Handler> Handle<H> {
         let user = user.into();
         if self
             .sender
-            .send(Msg::Authenticate {
+            .send(Box::new(Msg::Authenticate {
                 user,
                 method: auth::Method::FutureCertificate {
                     cert: Box::new(cert),
                     hash_alg,
                 },
-            })
+            }))
             .await
             .is_err()
         {
@@ -728,7 +729,7 @@ impl<H: Handler> Handle<H> {
                             return Err(e);
                         }
                     };
-                    if self.sender.send(Msg::Signed { data }).await.is_err() {
+                    if self.sender.send(Box::new(Msg::Signed { data })).await.is_err() {
                         return Err((crate::SendError {}).into());
                     }
                 }
@@ -787,10 +788,10 @@ impl<H: Handler> Handle<H> {
     async fn await_extension_info(&self, extension_name: String) -> Result<(), crate::Error> {
         let (sender, receiver) = oneshot::channel();
         self.sender
-            .send(Msg::AwaitExtensionInfo {
+            .send(Box::new(Msg::AwaitExtensionInfo {
                 extension_name,
                 reply_channel: sender,
-            })
+            }))
             .await
             .map_err(|_| crate::Error::SendError)?;
         let _ = tokio::time::timeout(Duration::from_secs(1), receiver).await;
@@ -820,9 +821,9 @@ impl<H: Handler> Handle<H> {
         let (sender, receiver) = oneshot::channel();
 
         self.sender
-            .send(Msg::GetServerSigAlgs {
+            .send(Box::new(Msg::GetServerSigAlgs {
                 reply_channel: sender,
-            })
+            }))
             .await
             .map_err(|_| crate::Error::SendError)?;
 
@@ -853,7 +854,7 @@ impl<H: Handler> Handle<H> {
         let window_size_ref = channel_ref.window_size().clone();
 
         self.sender
-            .send(Msg::ChannelOpenSession { channel_ref })
+            .send(Box::new(Msg::ChannelOpenSession { channel_ref }))
             .await
             .map_err(|_| crate::Error::SendError)?;
         self.wait_channel_confirmation(receiver, window_size_ref)
@@ -871,11 +872,11 @@ impl<H: Handler> Handle<H> {
         let window_size_ref = channel_ref.window_size().clone();
 
         self.sender
-            .send(Msg::ChannelOpenX11 {
+            .send(Box::new(Msg::ChannelOpenX11 {
                 originator_address: originator_address.into(),
                 originator_port,
                 channel_ref,
-            })
+            }))
             .await
             .map_err(|_| crate::Error::SendError)?;
         self.wait_channel_confirmation(receiver, window_size_ref)
@@ -902,13 +903,13 @@ impl<H: Handler> Handle<H> {
         let window_size_ref = channel_ref.window_size().clone();
 
         self.sender
-            .send(Msg::ChannelOpenDirectTcpIp {
+            .send(Box::new(Msg::ChannelOpenDirectTcpIp {
                 host_to_connect: host_to_connect.into(),
                 port_to_connect,
                 originator_address: originator_address.into(),
                 originator_port,
                 channel_ref,
-            })
+            }))
             .await
             .map_err(|_| crate::Error::SendError)?;
         self.wait_channel_confirmation(receiver, window_size_ref)
@@ -924,10 +925,10 @@ impl<H: Handler> Handle<H> {
         let window_size_ref = channel_ref.window_size().clone();
 
         self.sender
-            .send(Msg::ChannelOpenDirectStreamLocal {
+            .send(Box::new(Msg::ChannelOpenDirectStreamLocal {
                 socket_path: socket_path.into(),
                 channel_ref,
-            })
+            }))
             .await
             .map_err(|_| crate::Error::SendError)?;
         self.wait_channel_confirmation(receiver, window_size_ref)
@@ -944,11 +945,11 @@ impl<H: Handler> Handle<H> {
     ) -> Result<u32, crate::Error> {
         let (reply_send, reply_recv) = oneshot::channel();
         self.sender
-            .send(Msg::TcpIpForward {
+            .send(Box::new(Msg::TcpIpForward {
                 reply_channel: Some(reply_send),
                 address: address.into(),
                 port,
-            })
+            }))
             .await
             .map_err(|_| crate::Error::SendError)?;
 
@@ -970,11 +971,11 @@ impl<H: Handler> Handle<H> {
     ) -> Result<(), crate::Error> {
         let (reply_send, reply_recv) = oneshot::channel();
         self.sender
-            .send(Msg::CancelTcpIpForward {
+            .send(Box::new(Msg::CancelTcpIpForward {
                 reply_channel: Some(reply_send),
                 address: address.into(),
                 port,
-            })
+            }))
             .await
             .map_err(|_| crate::Error::SendError)?;
 
@@ -995,10 +996,10 @@ impl<H: Handler> Handle<H> {
     ) -> Result<(), crate::Error> {
         let (reply_send, reply_recv) = oneshot::channel();
         self.sender
-            .send(Msg::StreamLocalForward {
+            .send(Box::new(Msg::StreamLocalForward {
                 reply_channel: Some(reply_send),
                 socket_path: socket_path.into(),
-            })
+            }))
             .await
             .map_err(|_| crate::Error::SendError)?;
 
@@ -1019,10 +1020,10 @@ impl<H: Handler> Handle<H> {
     ) -> Result<(), crate::Error> {
         let (reply_send, reply_recv) = oneshot::channel();
         self.sender
-            .send(Msg::CancelStreamLocalForward {
+            .send(Box::new(Msg::CancelStreamLocalForward {
                 reply_channel: Some(reply_send),
                 socket_path: socket_path.into(),
-            })
+            }))
             .await
             .map_err(|_| crate::Error::SendError)?;
 
@@ -1044,11 +1045,11 @@ impl<H: Handler> Handle<H> {
         language_tag: &str,
     ) -> Result<(), crate::Error> {
         self.sender
-            .send(Msg::Disconnect {
+            .send(Box::new(Msg::Disconnect {
                 reason,
                 description: description.into(),
                 language_tag: language_tag.into(),
-            })
+            }))
             .await
             .map_err(|_| crate::Error::SendError)?;
         Ok(())
@@ -1065,9 +1066,9 @@ impl<H: Handler> Handle<H> {
     ) -> Result<(), bytes::Bytes> {
         let data = data.into();
         self.sender
-            .send(Msg::Channel(id, ChannelMsg::Data { data }))
+            .send(Box::new(Msg::Channel(id, ChannelMsg::Data { data })))
             .await
-            .map_err(|e| match e.0 {
+            .map_err(|e| match *e.0 {
                 Msg::Channel(_, ChannelMsg::Data { data, .. }) => data,
                 _ => unreachable!(),
             })
@@ -1076,7 +1077,7 @@ impl<H: Handler> Handle<H> {
     /// Asynchronously perform a session re-key at the next opportunity
     pub async fn rekey_soon(&self) -> Result<(), Error> {
         self.sender
-            .send(Msg::Rekey)
+            .send(Box::new(Msg::Rekey))
             .await
             .map_err(|_| Error::SendError)?;
 
@@ -1086,7 +1087,7 @@ impl<H: Handler> Handle<H> {
     /// Send a keepalive package to the remote peer.
     pub async fn send_keepalive(&self, want_reply: bool) -> Result<(), Error> {
         self.sender
-            .send(Msg::Keepalive { want_reply })
+            .send(Box::new(Msg::Keepalive { want_reply }))
             .await
             .map_err(|_| Error::SendError)
     }
@@ -1095,9 +1096,9 @@ impl<H: Handler> Handle<H> {
     pub async fn send_ping(&self) -> Result<(), Error> {
         let (sender, receiver) = oneshot::channel();
         self.sender
-            .send(Msg::Ping {
+            .send(Box::new(Msg::Ping {
                 reply_channel: sender,
-            })
+            }))
             .await
             .map_err(|_| Error::SendError)?;
         let _ = receiver.await;
@@ -1107,7 +1108,7 @@ impl<H: Handler> Handle<H> {
     /// Send a no-more-sessions request to the remote peer.
     pub async fn no_more_sessions(&self, want_reply: bool) -> Result<(), Error> {
         self.sender
-            .send(Msg::NoMoreSessions { want_reply })
+            .send(Box::new(Msg::NoMoreSessions { want_reply }))
             .await
             .map_err(|_| Error::SendError)
     }
@@ -1118,10 +1119,10 @@ impl<H: Handler> Handle<H> {
     pub async fn hostkeys_prove(&self, keys: Vec<PublicKey>) -> Result<(), Error> {
         let (reply_channel, reply_recv) = oneshot::channel();
         self.sender
-            .send(Msg::HostKeysProve {
+            .send(Box::new(Msg::HostKeysProve {
                 reply_channel,
                 keys,
-            })
+            }))
             .await
             .map_err(|_| Error::SendError)?;
         reply_recv.await.unwrap_or(Err(Error::Disconnect))
@@ -1147,11 +1148,11 @@ impl<H: Handler> Handle<H> {
             (None, None)
         };
         self.sender
-            .send(Msg::SendGlobalRequest {
+            .send(Box::new(Msg::SendGlobalRequest {
                 name: name.into(),
                 data: CryptoVec::from_slice(data),
                 reply_channel,
-            })
+            }))
             .await
             .map_err(|_| Error::SendError)?;
 
@@ -1264,7 +1265,9 @@ where
     );
     session.begin_rekey()?;
     let (kex_done_signal, kex_done_signal_rx) = oneshot::channel();
-    let join = russh_util::runtime::spawn(session.run(stream, handler, Some(kex_done_signal)));
+    // In a box: what spawns it would hold it twice.
+    let join =
+        russh_util::runtime::spawn(Box::pin(session.run(stream, handler, Some(kex_done_signal))));
 
     let agent_session_binding = match kex_done_signal_rx.await {
         Ok(binding) => binding,
@@ -1320,7 +1323,7 @@ impl Session {
     fn new(
         target_window_size: u32,
         common: CommonSession<Arc<Config>>,
-        receiver: Receiver<Msg>,
+        receiver: Receiver<Box<Msg>>,
         sender: UnboundedSender<Reply>,
     ) -> Self {
         let (priority_sender, priority_receiver) = unbounded_channel();
@@ -1458,7 +1461,8 @@ impl Session {
                         } else {
                             self.common.received_data = true;
                             let kex_was_active = self.kex.active();
-                            reply(self, handler, kex_done_signal, &mut pkt).await?;
+                            // In a box: a session that waits need not keep room for it.
+                            Box::pin(reply(self, handler, kex_done_signal, &mut pkt)).await?;
                             buffer.seqn = pkt.seqn; // TODO reply changes seqn internall, find cleaner way
 
                             if kex_was_active && !self.kex.active() {
@@ -1626,8 +1630,8 @@ impl Session {
         Ok(())
     }
 
-    fn handle_msg(&mut self, msg: Msg) -> Result<(), crate::Error> {
-        match msg {
+    fn handle_msg(&mut self, msg: Box<Msg>) -> Result<(), crate::Error> {
+        match *msg {
             Msg::Authenticate { user, method } => {
                 self.write_auth_request_if_needed(&user, method)?;
             }
@@ -2164,7 +2168,7 @@ mod tests {
 
     fn keyboard_interactive_session() -> (
         Session,
-        tokio::sync::mpsc::Sender<Msg>,
+        tokio::sync::mpsc::Sender<Box<Msg>>,
         tokio::sync::mpsc::UnboundedReceiver<Reply>,
     ) {
         let config = Arc::new(Config::default());
@@ -2223,7 +2227,7 @@ mod tests {
     /// An authenticated session with one outstanding `hostkeys-prove-00` request.
     fn hostkeys_prove_session() -> (
         Session,
-        tokio::sync::mpsc::Sender<Msg>,
+        tokio::sync::mpsc::Sender<Box<Msg>>,
         oneshot::Receiver<Result<(), crate::Error>>,
         PrivateKey,
     ) {

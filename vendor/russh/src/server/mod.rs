@@ -1192,7 +1192,8 @@ where
         session.begin_rekey()?;
     }
 
-    let join = russh_util::runtime::spawn(session.run(stream, handler));
+    // In a box: what spawns it would hold it twice.
+    let join = russh_util::runtime::spawn(Box::pin(session.run(stream, handler)));
 
     Ok(RunningSession { handle, join })
 }

@@ -23,8 +23,8 @@ use crate::{ChannelOpenFailure, map_err, msg};
 pub struct Session {
     pub(crate) common: CommonSession<Arc<Config>>,
     pub(crate) sender: Handle,
-    pub(crate) priority_receiver: UnboundedReceiver<Msg>,
-    pub(crate) receiver: Receiver<Msg>,
+    pub(crate) priority_receiver: UnboundedReceiver<Box<Msg>>,
+    pub(crate) receiver: Receiver<Box<Msg>>,
     pub(crate) target_window_size: u32,
     pub(crate) pending_reads: Vec<Vec<u8>>,
     pub(crate) pending_len: u32,
@@ -58,7 +58,7 @@ pub(crate) enum WaitingGlobalReply {
 #[derive(Debug)]
 pub struct GlobalReply {
     id: u64,
-    sender: UnboundedSender<Msg>,
+    sender: UnboundedSender<Box<Msg>>,
     given: bool,
 }
 
@@ -75,7 +75,7 @@ impl GlobalReply {
 
     fn give(&mut self, answer: GlobalAnswer) {
         if !std::mem::replace(&mut self.given, true) {
-            let _ = self.sender.send(Msg::GlobalReply { id: self.id, answer });
+            let _ = self.sender.send(Box::new(Msg::GlobalReply { id: self.id, answer }));
         }
     }
 }
@@ -169,8 +169,8 @@ pub type ChannelOpenHandle = crate::ChannelOpenHandleInner<Msg>;
 /// Handle to a session, used to send messages to a client outside of
 /// the request/response cycle.
 pub struct Handle {
-    pub(crate) priority_sender: UnboundedSender<Msg>,
-    pub(crate) sender: Sender<Msg>,
+    pub(crate) priority_sender: UnboundedSender<Box<Msg>>,
+    pub(crate) sender: Sender<Box<Msg>>,
     pub(crate) channel_buffer_size: usize,
 }
 
@@ -183,9 +183,9 @@ impl Handle {
     ) -> Result<(), bytes::Bytes> {
         let data = data.into();
         self.sender
-            .send(Msg::Channel(id, ChannelMsg::Data { data }))
+            .send(Box::new(Msg::Channel(id, ChannelMsg::Data { data })))
             .await
-            .map_err(|e| match e.0 {
+            .map_err(|e| match *e.0 {
                 Msg::Channel(_, ChannelMsg::Data { data }) => data,
                 _ => unreachable!(),
             })
@@ -200,9 +200,9 @@ impl Handle {
     ) -> Result<(), bytes::Bytes> {
         let data = data.into();
         self.sender
-            .send(Msg::Channel(id, ChannelMsg::ExtendedData { ext, data }))
+            .send(Box::new(Msg::Channel(id, ChannelMsg::ExtendedData { ext, data })))
             .await
-            .map_err(|e| match e.0 {
+            .map_err(|e| match *e.0 {
                 Msg::Channel(_, ChannelMsg::ExtendedData { data, .. }) => data,
                 _ => unreachable!(),
             })
@@ -211,7 +211,7 @@ impl Handle {
     /// Send EOF to the session referenced by this handler.
     pub async fn eof(&self, id: ChannelId) -> Result<(), ()> {
         self.sender
-            .send(Msg::Channel(id, ChannelMsg::Eof))
+            .send(Box::new(Msg::Channel(id, ChannelMsg::Eof)))
             .await
             .map_err(|_| ())
     }
@@ -219,7 +219,7 @@ impl Handle {
     /// Send success to the session referenced by this handler.
     pub async fn channel_success(&self, id: ChannelId) -> Result<(), ()> {
         self.sender
-            .send(Msg::Channel(id, ChannelMsg::Success))
+            .send(Box::new(Msg::Channel(id, ChannelMsg::Success)))
             .await
             .map_err(|_| ())
     }
@@ -227,7 +227,7 @@ impl Handle {
     /// Send failure to the session referenced by this handler.
     pub async fn channel_failure(&self, id: ChannelId) -> Result<(), ()> {
         self.sender
-            .send(Msg::Channel(id, ChannelMsg::Failure))
+            .send(Box::new(Msg::Channel(id, ChannelMsg::Failure)))
             .await
             .map_err(|_| ())
     }
@@ -235,7 +235,7 @@ impl Handle {
     /// Close a channel.
     pub async fn close(&self, id: ChannelId) -> Result<(), ()> {
         self.sender
-            .send(Msg::Channel(id, ChannelMsg::Close))
+            .send(Box::new(Msg::Channel(id, ChannelMsg::Close)))
             .await
             .map_err(|_| ())
     }
@@ -245,7 +245,7 @@ impl Handle {
     /// [RFC4254](https://tools.ietf.org/html/rfc4254#section-6.8).
     pub async fn xon_xoff_request(&self, id: ChannelId, client_can_do: bool) -> Result<(), ()> {
         self.sender
-            .send(Msg::Channel(id, ChannelMsg::XonXoff { client_can_do }))
+            .send(Box::new(Msg::Channel(id, ChannelMsg::XonXoff { client_can_do })))
             .await
             .map_err(|_| ())
     }
@@ -253,7 +253,7 @@ impl Handle {
     /// Send the exit status of a program.
     pub async fn exit_status_request(&self, id: ChannelId, exit_status: u32) -> Result<(), ()> {
         self.sender
-            .send(Msg::Channel(id, ChannelMsg::ExitStatus { exit_status }))
+            .send(Box::new(Msg::Channel(id, ChannelMsg::ExitStatus { exit_status })))
             .await
             .map_err(|_| ())
     }
@@ -262,11 +262,11 @@ impl Handle {
     pub async fn forward_tcpip(&self, address: String, port: u32) -> Result<u32, ()> {
         let (reply_send, reply_recv) = oneshot::channel();
         self.sender
-            .send(Msg::TcpIpForward {
+            .send(Box::new(Msg::TcpIpForward {
                 reply_channel: Some(reply_send),
                 address,
                 port,
-            })
+            }))
             .await
             .map_err(|_| ())?;
 
@@ -284,11 +284,11 @@ impl Handle {
     pub async fn cancel_forward_tcpip(&self, address: String, port: u32) -> Result<(), ()> {
         let (reply_send, reply_recv) = oneshot::channel();
         self.sender
-            .send(Msg::CancelTcpIpForward {
+            .send(Box::new(Msg::CancelTcpIpForward {
                 reply_channel: Some(reply_send),
                 address,
                 port,
-            })
+            }))
             .await
             .map_err(|_| ())?;
         match reply_recv.await {
@@ -310,7 +310,7 @@ impl Handle {
         let window_size_ref = channel_ref.window_size().clone();
 
         self.sender
-            .send(Msg::ChannelOpenAgent { channel_ref })
+            .send(Box::new(Msg::ChannelOpenAgent { channel_ref }))
             .await
             .map_err(|_| Error::SendError)?;
 
@@ -329,7 +329,7 @@ impl Handle {
         let window_size_ref = channel_ref.window_size().clone();
 
         self.sender
-            .send(Msg::ChannelOpenSession { channel_ref })
+            .send(Box::new(Msg::ChannelOpenSession { channel_ref }))
             .await
             .map_err(|_| Error::SendError)?;
 
@@ -354,13 +354,13 @@ impl Handle {
         let window_size_ref = channel_ref.window_size().clone();
 
         self.sender
-            .send(Msg::ChannelOpenDirectTcpIp {
+            .send(Box::new(Msg::ChannelOpenDirectTcpIp {
                 host_to_connect: host_to_connect.into(),
                 port_to_connect,
                 originator_address: originator_address.into(),
                 originator_port,
                 channel_ref,
-            })
+            }))
             .await
             .map_err(|_| Error::SendError)?;
         self.wait_channel_confirmation(receiver, window_size_ref)
@@ -377,10 +377,10 @@ impl Handle {
         let window_size_ref = channel_ref.window_size().clone();
 
         self.sender
-            .send(Msg::ChannelOpenDirectStreamLocal {
+            .send(Box::new(Msg::ChannelOpenDirectStreamLocal {
                 socket_path: socket_path.into(),
                 channel_ref,
-            })
+            }))
             .await
             .map_err(|_| Error::SendError)?;
         self.wait_channel_confirmation(receiver, window_size_ref)
@@ -399,13 +399,13 @@ impl Handle {
         let window_size_ref = channel_ref.window_size().clone();
 
         self.sender
-            .send(Msg::ChannelOpenForwardedTcpIp {
+            .send(Box::new(Msg::ChannelOpenForwardedTcpIp {
                 connected_address: connected_address.into(),
                 connected_port,
                 originator_address: originator_address.into(),
                 originator_port,
                 channel_ref,
-            })
+            }))
             .await
             .map_err(|_| Error::SendError)?;
         self.wait_channel_confirmation(receiver, window_size_ref)
@@ -421,10 +421,10 @@ impl Handle {
         let window_size_ref = channel_ref.window_size().clone();
 
         self.sender
-            .send(Msg::ChannelOpenForwardedStreamLocal {
+            .send(Box::new(Msg::ChannelOpenForwardedStreamLocal {
                 server_socket_path: server_socket_path.into(),
                 channel_ref,
-            })
+            }))
             .await
             .map_err(|_| Error::SendError)?;
         self.wait_channel_confirmation(receiver, window_size_ref)
@@ -441,11 +441,11 @@ impl Handle {
         let window_size_ref = channel_ref.window_size().clone();
 
         self.sender
-            .send(Msg::ChannelOpenX11 {
+            .send(Box::new(Msg::ChannelOpenX11 {
                 originator_address: originator_address.into(),
                 originator_port,
                 channel_ref,
-            })
+            }))
             .await
             .map_err(|_| Error::SendError)?;
         self.wait_channel_confirmation(receiver, window_size_ref)
@@ -499,7 +499,7 @@ impl Handle {
         lang_tag: String,
     ) -> Result<(), ()> {
         self.sender
-            .send(Msg::Channel(
+            .send(Box::new(Msg::Channel(
                 id,
                 ChannelMsg::ExitSignal {
                     signal_name,
@@ -507,7 +507,7 @@ impl Handle {
                     error_message,
                     lang_tag,
                 },
-            ))
+            )))
             .await
             .map_err(|_| ())
     }
@@ -520,11 +520,11 @@ impl Handle {
         language_tag: String,
     ) -> Result<(), Error> {
         self.sender
-            .send(Msg::Disconnect {
+            .send(Box::new(Msg::Disconnect {
                 reason,
                 description,
                 language_tag,
-            })
+            }))
             .await
             .map_err(|_| Error::SendError)
     }
@@ -554,8 +554,8 @@ impl Session {
     /// Dispatch a single message received on the session's internal channel
     /// (sent via [`Handle`]). Shared by the `select!` receiver arm and the
     /// pre-`select!` backlog drain so the two can't drift apart.
-    fn dispatch_msg(&mut self, msg: Msg) -> Result<(), Error> {
-        match msg {
+    fn dispatch_msg(&mut self, msg: Box<Msg>) -> Result<(), Error> {
+        match *msg {
             Msg::Channel(id, ChannelMsg::Data { data }) => {
                 self.data(id, data)?;
             }
@@ -812,7 +812,8 @@ impl Session {
                             std::mem::swap(&mut opening_cipher, &mut self.common.remote_to_local);
 
                             let kex_was_active = self.kex.active();
-                            match reply(&mut self, &mut handler, &mut pkt).await {
+                            // In a box: a session that waits need not keep room for it.
+                            match Box::pin(reply(&mut self, &mut handler, &mut pkt)).await {
                                 Ok(_) => {},
                                 Err(e) => return Err(e),
                             }

@@ -35,10 +35,10 @@ impl<S: From<(ChannelId, ChannelMsg)> + Send + 'static> Drop for ChannelCloseOnD
         // Best effort: async drop where possible
         #[cfg(not(target_arch = "wasm32"))]
         tokio::spawn(async move {
-            let _ = sender.send((id, ChannelMsg::Close).into()).await;
+            let _ = sender.send(Box::new((id, ChannelMsg::Close).into())).await;
         });
 
         #[cfg(target_arch = "wasm32")]
-        let _ = sender.try_send((id, ChannelMsg::Close).into());
+        let _ = sender.try_send(Box::new((id, ChannelMsg::Close).into()));
     }
 }

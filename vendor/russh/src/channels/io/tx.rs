@@ -20,7 +20,7 @@ use crate::ChannelId;
 
 type BoxedThreadsafeFuture<T> = Pin<Box<dyn Sync + Send + std::future::Future<Output = T>>>;
 type OwnedPermitFuture<S> =
-    BoxedThreadsafeFuture<Result<(OwnedPermit<S>, ChannelMsg, usize), SendError<()>>>;
+    BoxedThreadsafeFuture<Result<(OwnedPermit<Box<S>>, ChannelMsg, usize), SendError<()>>>;
 
 struct WatchNotification(Pin<Box<dyn Sync + Send + Future<Output = ()>>>);
 
@@ -43,7 +43,7 @@ impl Future for WatchNotification {
 }
 
 pub struct ChannelTx<S> {
-    sender: mpsc::Sender<S>,
+    sender: mpsc::Sender<Box<S>>,
     send_fut: Option<OwnedPermitFuture<S>>,
     id: ChannelId,
     window_size_fut: Option<BoxedThreadsafeFuture<OwnedMutexGuard<u32>>>,
@@ -59,7 +59,7 @@ where
     S: From<(ChannelId, ChannelMsg)> + 'static + Send,
 {
     pub fn new(
-        sender: mpsc::Sender<S>,
+        sender: mpsc::Sender<Box<S>>,
         id: ChannelId,
         window_size: Arc<Mutex<u32>>,
         window_size_notification: Arc<Notify>,
@@ -137,12 +137,12 @@ where
 
     fn handle_write_result(
         &mut self,
-        r: Result<(OwnedPermit<S>, ChannelMsg, usize), SendError<()>>,
+        r: Result<(OwnedPermit<Box<S>>, ChannelMsg, usize), SendError<()>>,
     ) -> Result<usize, io::Error> {
         self.send_fut = None;
         match r {
             Ok((permit, msg, writable)) => {
-                permit.send((self.id, msg).into());
+                permit.send(Box::new((self.id, msg).into()));
                 Ok(writable)
             }
             Err(SendError(())) => Err(io::Error::new(io::ErrorKind::BrokenPipe, "channel closed")),
