@@ -12,7 +12,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-const SMALL: usize = 1024;
+const SMALL: usize = 4 * 1024;
 const LARGE: usize = 64 * 1024;
 
 /// So many small reads in a row are taken for the end of a bulk transfer.
