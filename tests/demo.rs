@@ -66,6 +66,12 @@ async fn the_demo_shows_the_whole_line_and_leaves_nothing() {
         "ms after the revoke was sent",
         "✓ the chain holds",
         "✓ it shows what alice saw",
+        "✓ the wiki was never contacted",
+        "hello from the wiki",
+        "✓ the gateway gave the wiki its password, and nobody else",
+        "Access ended: revoked by bob: that is enough",
+        "✓ her WebSocket was closed ",
+        "✓ and the next request says it too",
     ] {
         assert!(said.contains(part), "{part} is missing:\n{said}");
     }

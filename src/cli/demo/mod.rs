@@ -1,13 +1,15 @@
 //! `demo`: shows the whole line on this machine, from being refused to being cut.
 //!
-//! The gateway is the real one, the client the system's `ssh`; only the target and the people
-//! are made up. Leaves nothing behind, however it ends.
+//! The gateway is the real one, the clients the system's `ssh` and `curl`; only the targets and
+//! the people are made up. Leaves nothing behind, however it ends.
 
 mod folder;
 mod stage;
 mod story;
 mod target;
 mod tell;
+mod web;
+mod wiki;
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
@@ -25,7 +27,8 @@ pub struct Demo {
 pub async fn run(args: Demo) -> Done {
     let once = args.once || std::env::var("DEMO").is_ok_and(|demo| demo == "once");
     let tell = Tell::here();
-    story::needs_ssh().await?;
+    story::needs("ssh", "-V", "openssh-client").await?;
+    story::needs("curl", "-V", "curl").await?;
     let mut interrupted = Interrupted::listen()?;
     let stage = tokio::select! {
         stage = Stage::set() => stage?,

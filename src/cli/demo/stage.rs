@@ -3,7 +3,13 @@
 //! Everything is set up through the API, as an admin would. All of it is on loopback, in one
 //! folder, and gone at the end.
 
-use std::{future::ready, io, path::PathBuf, sync::Mutex};
+use std::{
+    future::ready,
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
 
 use russh::keys::{
     PrivateKey, load_secret_key,
@@ -19,9 +25,10 @@ use super::{
     folder::Folder,
     target::{DemoTarget, LOGIN},
     tell::Tell,
+    wiki::DemoWiki,
 };
 use crate::{
-    app::App,
+    app::{App, StartError},
     cli::{
         client::{Client, Server},
         exit::Failure,
@@ -35,11 +42,13 @@ use crate::{
 pub struct Stage {
     pub folder: Folder,
     pub target: DemoTarget,
+    pub wiki: DemoWiki,
     pub root: Person,
     pub alice: Person,
     pub bob: Person,
     app: App,
     server: Server,
+    trust: Trust,
     authority: PathBuf,
 }
 
@@ -50,6 +59,10 @@ pub struct Person {
 }
 
 pub const TARGET: &str = "db1";
+pub const WIKI: &str = "wiki";
+pub const WIKI_TICKET: &str = "CHG0012399";
+/// Where web targets are, if nobody else is there.
+const WEB_PORT: u16 = 8443;
 /// The name under which alice's ssh_config knows the gateway.
 pub const DOOR: &str = "door";
 
@@ -58,6 +71,7 @@ impl Stage {
         let folder = Folder::make().map_err(fault("make a folder"))?;
         log_to(&folder)?;
         let target = DemoTarget::start().await.map_err(fault("start a target"))?;
+        let wiki = DemoWiki::start().await.map_err(fault("start a wiki"))?;
         let app = start(&folder).await?;
         let server: Server = format!("https://localhost:{}", app.addresses.admin.port())
             .parse()
@@ -69,17 +83,19 @@ impl Stage {
         let trust = Trust::Authority(pem);
         let door = Door { server, trust };
         let root = door.bootstrap(&app).await?;
-        door.furnish(&root, &target).await?;
+        door.furnish(&root, &target, &wiki).await?;
         let alice = door.hire(&root, "alice", &["requester"]).await?;
         let bob = door.hire(&root, "bob", &["approver"]).await?;
         let stage = Self {
             folder,
             target,
+            wiki,
             root,
             alice,
             bob,
             app,
             server: door.server,
+            trust: door.trust,
             authority,
         };
         stage.give_key().await?;
@@ -100,6 +116,28 @@ impl Stage {
         ]
     }
 
+    /// What the gateway's clients believe.
+    pub fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
+    pub fn authority(&self) -> &Path {
+        &self.authority
+    }
+
+    /// Where web targets are.
+    pub fn web(&self) -> SocketAddr {
+        self.app.addresses.web
+    }
+
+    pub fn wiki_host(&self) -> String {
+        format!("{WIKI}.door.localhost")
+    }
+
+    pub fn wiki_url(&self) -> String {
+        format!("https://{}:{}/", self.wiki_host(), self.web().port())
+    }
+
     pub fn ssh_config(&self) -> PathBuf {
         self.folder.at("ssh_config")
     }
@@ -108,12 +146,15 @@ impl Stage {
     pub fn introduce(&self, tell: &Tell) {
         tell.title("Doorward: nobody reaches a target without an approved check-out");
         tell.note(&format!(
-            "gateway: ssh on {}, API on {}; target {TARGET}: an SSH server on {}\n\
-             alice may ask, bob may approve; only the gateway knows the target's password\n\
-             ({DOOR}: the gateway's name in {})",
+            "gateway: ssh on {}, API on {}; target {TARGET}: an SSH server on {},\n\
+             target {WIKI}: a web application on {}, reached at {}\n\
+             alice may ask, bob may approve; only the gateway knows the targets' passwords\n\
+             ({DOOR}: the gateway's name in {}; alice.header: her token as a header)",
             self.app.addresses.ssh,
             self.server,
             self.target.address,
+            self.wiki.address,
+            self.wiki_url(),
             self.ssh_config().display(),
         ));
     }
@@ -129,8 +170,13 @@ impl Stage {
                 &self.alice,
                 format!(
                     "doorward request {TARGET} --ticket CHG0012346 --reason 'look around'\n   \
-                     ssh -F {} alice+{TARGET}@{DOOR}",
-                    self.ssh_config().display()
+                     ssh -F {} alice+{TARGET}@{DOOR}\n   \
+                     doorward request {WIKI} --ticket CHG0012346 --reason 'look around'\n   \
+                     curl --cacert {} -H @{} {}",
+                    self.ssh_config().display(),
+                    self.authority.display(),
+                    self.folder.at("alice.header").display(),
+                    self.wiki_url(),
                 ),
             ),
             (
@@ -212,6 +258,10 @@ impl Stage {
             known.display(),
         );
         self.folder.write("ssh_config", &config).map_err(&written)?;
+        let header = format!("Doorward-Token: {}\n", *self.alice.token);
+        self.folder
+            .write("alice.header", &header)
+            .map_err(&written)?;
         for person in [&self.alice, &self.bob, &self.root] {
             let [server, authority, token, _] = self.environment(person);
             let lines = [server, authority, token]
@@ -222,6 +272,12 @@ impl Stage {
                 .map_err(&written)?;
         }
         Ok(())
+    }
+}
+
+impl Person {
+    pub fn token(&self) -> &str {
+        &self.token
     }
 }
 
@@ -270,8 +326,13 @@ impl Door {
         self.person(name, &answer.value)
     }
 
-    /// A policy, the target and its account.
-    async fn furnish(&self, root: &Person, target: &DemoTarget) -> Result<(), Failure> {
+    /// A policy, the targets and their accounts.
+    async fn furnish(
+        &self,
+        root: &Person,
+        target: &DemoTarget,
+        wiki: &DemoWiki,
+    ) -> Result<(), Failure> {
         let policy = json!({
             "name": "servers",
             "description": "a reason, a ticket and one yes of somebody else; recorded",
@@ -285,13 +346,23 @@ impl Door {
             "host_keys": [target.host_key],
             "policy": "servers",
         });
-        root.client.post(&["targets"], &machine).await?;
-        let account = json!({
-            "name": LOGIN,
-            "targets": [TARGET],
-            "secret": { "kind": "password", "value": *target.password },
+        let application = json!({
+            "name": WIKI,
+            "address": wiki.address.to_string(),
+            "web": { "tls": false, "sign_in": { "by": "basic" } },
+            "policy": "servers",
         });
-        root.client.post(&["accounts"], &account).await?;
+        for place in [machine, application] {
+            root.client.post(&["targets"], &place).await?;
+        }
+        for (target, password) in [(TARGET, &target.password), (WIKI, &wiki.password)] {
+            let account = json!({
+                "name": LOGIN,
+                "targets": [target],
+                "secret": { "kind": "password", "value": **password },
+            });
+            root.client.post(&["accounts"], &account).await?;
+        }
         Ok(())
     }
 }
@@ -303,7 +374,6 @@ async fn start(folder: &Folder) -> Result<App, Failure> {
          admin.listen = \"127.0.0.1:0\"\n\
          admin.certs = {:?}\n\
          ssh.listen = \"127.0.0.1:0\"\n\
-         web.listen = \"127.0.0.1:0\"\n\
          metrics.listen = \"127.0.0.1:0\"\n\
          recording.reserve_mb = 16\n",
         data.join("certs"),
@@ -311,13 +381,18 @@ async fn start(folder: &Folder) -> Result<App, Failure> {
     let file = folder
         .write("doorward.toml", &text)
         .map_err(fault("write a configuration"))?;
-    let effective = Load::new()
-        .file(&file)
-        .load()
-        .map_err(|error| Failure::fault(chain(&error)))?;
-    App::start(effective.config)
-        .await
-        .map_err(|error| Failure::fault(chain(&error)))
+    let at = async |port: u16| {
+        let web = format!("127.0.0.1:{port}");
+        let load = Load::new().file(&file).flag("", "web.listen", &web).load();
+        let effective = load.map_err(|error| Failure::fault(chain(&error)))?;
+        Ok::<_, Failure>(App::start(effective.config).await)
+    };
+    // Ports are bound before anything is made, so there is nothing to undo.
+    let started = match at(WEB_PORT).await? {
+        Err(StartError::InUse { .. }) => at(0).await?,
+        started => started,
+    };
+    started.map_err(|error| Failure::fault(chain(&error)))
 }
 
 /// The gateway's log, out of the transcript's way.

@@ -25,22 +25,30 @@ use crate::{
 };
 
 /// Nothing here takes longer unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 /// A session is busy when so much has come.
 const BUSY: usize = 64 * 1024;
 const TICKET: &str = "CHG0012345";
 const GREETING: &str = "hello from the target";
 
-pub async fn needs_ssh() -> Done {
-    let mut ssh = Command::new("ssh");
-    let tried = ssh.arg("-V").stdout(Stdio::null()).stderr(Stdio::null());
+/// A program of the system's that the demo shows.
+pub async fn needs(program: &str, version: &str, package: &str) -> Done {
+    let mut tried = Command::new(program);
+    let tried = tried
+        .arg(version)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     match tried.status().await {
         Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Failure::fault(
-            "the demo shows the system's ssh, and there is none in PATH",
-        )
-        .next("install it, on Debian with `apt-get install openssh-client`")),
-        Err(error) => Err(Failure::fault(format!("ssh cannot be started: {error}"))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Failure::fault(format!(
+            "the demo shows the system's {program}, and there is none in PATH"
+        ))
+        .next(format!(
+            "install it, on Debian with `apt-get install {package}`"
+        ))),
+        Err(error) => Err(Failure::fault(format!(
+            "{program} cannot be started: {error}"
+        ))),
     }
 }
 
@@ -73,19 +81,31 @@ pub async fn show(stage: &Stage, tell: &Tell) -> Done {
     story.verify(&code).await?;
 
     tell.step(8, "And recorded");
-    story.replay(&code).await
+    story.replay(&code).await?;
+
+    tell.step(9, "A web application is behind the same door");
+    story.web_refused().await?;
+
+    tell.step(10, "alice asks, bob approves");
+    let code = story.web_asked().await?;
+
+    tell.step(11, "Now the gateway signs in to it for her");
+    story.web_served().await?;
+
+    tell.step(12, "And what she holds open ends with the check-out");
+    story.web_cut(&code).await
 }
 
-struct Story<'a> {
-    stage: &'a Stage,
-    tell: &'a Tell,
+pub struct Story<'a> {
+    pub stage: &'a Stage,
+    pub tell: &'a Tell,
 }
 
 /// How a program ended.
-struct Ended {
-    success: bool,
-    out: String,
-    error: String,
+pub struct Ended {
+    pub success: bool,
+    pub out: String,
+    pub error: String,
 }
 
 impl Story<'_> {
@@ -264,7 +284,7 @@ impl Story<'_> {
     }
 
     /// This program, called by `who`, shown.
-    async fn doorward(&self, who: &Person, arguments: &[&str]) -> Result<Ended, Failure> {
+    pub async fn doorward(&self, who: &Person, arguments: &[&str]) -> Result<Ended, Failure> {
         let shown: Vec<_> = arguments.iter().map(|word| quoted(word)).collect();
         self.tell
             .command(who.name, &format!("doorward {}", shown.join(" ")));
@@ -285,7 +305,7 @@ impl Story<'_> {
         Ok(ended)
     }
 
-    fn must(&self, happened: bool, what: &str) -> Done {
+    pub fn must(&self, happened: bool, what: &str) -> Done {
         if happened {
             self.tell.done(what);
             return Ok(());
@@ -307,7 +327,7 @@ fn quoted(word: &str) -> String {
     }
 }
 
-async fn items(
+pub async fn items(
     client: &Client,
     path: &[&str],
     query: &[(&'static str, &str)],
@@ -320,7 +340,7 @@ async fn items(
     Ok(answer.items().to_vec())
 }
 
-async fn ended(mut command: Command) -> Result<Ended, Failure> {
+pub async fn ended(mut command: Command) -> Result<Ended, Failure> {
     let child = command.spawn().map_err(not_started)?;
     let output = timeout(PATIENCE, child.wait_with_output())
         .await

@@ -82,6 +82,45 @@ async fn p2_a_revoke_cuts_a_client_that_does_not_read() {
 }
 
 #[tokio::test]
+async fn p2_a_revoke_ends_a_hundred_streams_of_one_connection() {
+    let scene = scene().await;
+    scene.nginx.file("large.bin", 4 << 30);
+    let id = scene.approved("wiki").await;
+    let mut curl = scene.curl();
+    let mut downloads = curl
+        .args([
+            "--http2",
+            "--parallel",
+            "--parallel-max",
+            "100",
+            "-o",
+            "/dev/null",
+        ])
+        .arg(scene.url("wiki", "/large.bin?[1-100]"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    scene
+        .gateway
+        .eventually("a hundred requests", async || {
+            let asked = scene.nginx.connections().await;
+            (asked >= 50).then_some(())
+        })
+        .await;
+    scene.revoke(&id).await;
+    let status = within("curl", downloads.wait()).await.unwrap();
+    assert!(!status.success());
+    scene
+        .gateway
+        .eventually("the session's end", async || {
+            let sessions = scene.sessions().await;
+            (sessions.len() == 1 && sessions[0]["outcome"] == "revoked").then_some(())
+        })
+        .await;
+}
+
+#[tokio::test]
 async fn p2_a_revoke_cuts_an_upload() {
     let scene = scene().await;
     let id = scene.approved("wiki").await;

@@ -83,6 +83,7 @@ impl Nginx {
              server {{\n{listen}\n\
              auth_basic wiki; auth_basic_user_file {here}/htpasswd;\n\
              root {here}/www;\n\
+             location = /status {{ auth_basic off; stub_status; }}\n\
              location /upload/ {{ dav_methods PUT; }}\n\
              location /slow/ {{ alias {here}/www/; limit_rate 200k; }}\n\
              location /moved {{ try_files /none @moved; }}\n\
@@ -123,6 +124,18 @@ impl Nginx {
     pub fn file(&self, name: &str, bytes: u64) {
         let file = std::fs::File::create(self.dir.path().join("www").join(name)).unwrap();
         file.set_len(bytes).unwrap();
+    }
+
+    /// How many connections it has, and one more that asks.
+    pub async fn connections(&self) -> usize {
+        let url = format!("http://127.0.0.1:{}/status", self.port);
+        let said = reqwest::get(url).await.unwrap().text().await.unwrap();
+        let active = said.lines().next().unwrap_or_default();
+        active
+            .trim_start_matches("Active connections:")
+            .trim()
+            .parse()
+            .unwrap()
     }
 
     /// What it has served, a line each.

@@ -153,6 +153,62 @@ async fn a_redirect_leads_back_through_the_gateway_and_holds_no_secret() {
 }
 
 #[tokio::test]
+async fn each_way_of_signing_in_reaches_the_target_and_stays_there() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let scene = scene().await;
+    let heads = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
+    let heard = heads.clone();
+    let port = super::raw::target(move |mut stream| {
+        let heard = heard.clone();
+        async move {
+            let mut bytes = vec![0; 65_536];
+            let count = stream.read(&mut bytes).await.unwrap_or(0);
+            heard
+                .lock()
+                .unwrap()
+                .push_str(&String::from_utf8_lossy(&bytes[..count]));
+            let answer = b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n";
+            stream.write_all(answer).await.ok();
+        }
+    })
+    .await;
+    enter(&scene.gateway, "other", port, json!({ "tls": false })).await;
+    for (sign_in, expected) in [
+        (
+            json!({ "by": "none" }),
+            "GET /a?x=1&key=mine HTTP/1.1".to_owned(),
+        ),
+        (
+            json!({ "by": "bearer" }),
+            format!("authorization: Bearer {SECRET}"),
+        ),
+        (
+            json!({ "by": "header", "name": "X-Api-Key", "template": "k {secret}" }),
+            format!("x-api-key: k {SECRET}"),
+        ),
+        (
+            json!({ "by": "query", "name": "key" }),
+            format!("GET /a?x=1&key={SECRET} HTTP/1.1"),
+        ),
+    ] {
+        let change = json!({ "web": { "tls": false, "sign_in": sign_in } });
+        let (root, path) = (&scene.gateway.root, "/targets/other");
+        let patch = reqwest::Method::PATCH;
+        scene.gateway.must(root, patch, path, change).await;
+        let id = scene.approved("other").await;
+        let mut curl = scene.curl();
+        curl.args(["-H", "X-Api-Key: mine"]);
+        let served = seen(curl, &scene.url("other", "/a?x=1&key=mine")).await;
+        assert_eq!(served.status, 204, "{served:?}");
+        let told = std::mem::take(&mut *heads.lock().unwrap());
+        assert!(told.contains(&expected), "{expected}\n{told}");
+        scene.revoke(&id).await;
+    }
+    secret_is_nowhere(&scene).await;
+}
+
+#[tokio::test]
 async fn large_files_go_down_and_up_whole_and_in_parts() {
     let scene = scene().await;
     scene.approved("wiki").await;
@@ -174,6 +230,13 @@ async fn large_files_go_down_and_up_whole_and_in_parts() {
             .arg(scene.url("wiki", "/large.bin"));
         assert!(done.status().await.unwrap().success());
         assert!(std::fs::read(&copy).unwrap() == bytes, "{version} down");
+        let mut head = scene.curl();
+        let head = head
+            .args([version, "--head"])
+            .arg(scene.url("wiki", "/large.bin"));
+        let head = String::from_utf8(head.output().await.unwrap().stdout).unwrap();
+        let length = format!("content-length: {}", bytes.len());
+        assert!(head.to_lowercase().contains(&length), "{head}");
         let mut part = scene.curl();
         let part = part.args([version, "--range", "1000-1999"]);
         let part = part

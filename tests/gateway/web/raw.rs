@@ -15,6 +15,11 @@ use super::{Scene, within};
 
 /// A connection to the gateway's web listener, HTTP/1.1.
 pub async fn connect(scene: &Scene) -> TlsStream<TcpStream> {
+    connect_with(scene, b"http/1.1").await
+}
+
+/// The same in another protocol.
+pub async fn connect_with(scene: &Scene, protocol: &[u8]) -> TlsStream<TcpStream> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(scene.gateway.ca()).unwrap() {
         roots.add(certificate.unwrap()).unwrap();
@@ -22,7 +27,7 @@ pub async fn connect(scene: &Scene) -> TlsStream<TcpStream> {
     let mut config = ClientConfig::builder()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![protocol.to_vec()];
     let stream = TcpStream::connect(scene.gateway.web).await.unwrap();
     let name = ServerName::try_from("wiki.door.localhost").unwrap();
     TlsConnector::from(Arc::new(config))

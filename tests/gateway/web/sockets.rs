@@ -1,5 +1,6 @@
 //! WebSockets: through, and gone with a word when the check-out ends.
 
+use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -107,6 +108,45 @@ async fn p2_p10_a_revoke_closes_a_websocket_with_the_reason() {
             (sessions[0]["outcome"] == "revoked").then_some(())
         })
         .await;
+}
+
+#[tokio::test]
+async fn p2_a_websocket_over_http2_works_and_ends_like_any_other() {
+    let scene = scene().await;
+    let port = raw::target(echo).await;
+    enter(&scene.gateway, "other", port, json!({ "tls": false })).await;
+    let id = scene.approved("other").await;
+    let stream = raw::connect_with(&scene, b"h2").await;
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let shaken = hyper::client::conn::http2::handshake(executor, TokioIo::new(stream));
+    let (mut way, driver) = shaken.await.unwrap();
+    tokio::spawn(driver);
+    let url = scene.url("other", "/socket");
+    // Whether the server takes it is said in its first frame (RFC 8441 s3): something else first.
+    let none = http_body_util::Empty::<bytes::Bytes>::new;
+    let first = hyper::Request::get(scene.url("other", "/.doorward/")).body(none());
+    let first = within("an answer", way.send_request(first.unwrap())).await;
+    assert_eq!(first.unwrap().status(), 404);
+    let request = hyper::Request::connect(&url)
+        .extension(hyper::ext::Protocol::from_static("websocket"))
+        .header("doorward-token", &scene.alice.token)
+        .header("sec-websocket-version", "13")
+        .body(none())
+        .unwrap();
+    let answer = within("the answer", way.send_request(request))
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 200, "{answer:?}");
+    let upgraded = within("the socket", hyper::upgrade::on(answer))
+        .await
+        .unwrap();
+    let mut socket = TokioIo::new(upgraded);
+    socket.write_all(&masked("over http2")).await.unwrap();
+    let echoed = within("an echo", frame(&mut socket)).await;
+    assert_eq!(echoed, Some((1, b"over http2".to_vec())));
+    scene.revoke(&id).await;
+    let (opcode, text) = within("the close", frame(&mut socket)).await.unwrap();
+    assert_eq!((opcode, &text[..2]), (8, &1008_u16.to_be_bytes()[..]));
 }
 
 #[tokio::test]
