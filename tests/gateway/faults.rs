@@ -165,6 +165,37 @@ async fn a_full_recording_volume_refuses_sessions_and_still_lets_admins_in() {
 }
 
 #[tokio::test]
+async fn a_recording_volume_that_cannot_be_written_refuses_sessions_and_still_lets_admins_in() {
+    // Where nobody can make a file, root included, as on a volume that is read-only.
+    let scene = scene_with("recording.dir = \"/proc/self/no-such-place\"").await;
+    let id = scene.approved().await;
+    let mut ssh = scene.gateway.ssh_command(&scene.alice, "alice+db1");
+    let output = ssh.arg("true").output().await.unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(77), "{told}");
+    assert!(told.contains("this session must be recorded"), "{told}");
+    assert!(
+        !scene.sshd.log().contains("Accepted"),
+        "the target was never reached"
+    );
+    let refused = |event: &serde_json::Value| outcome_of(event) == "no-recording";
+    scene.gateway.audit_event(refused).await;
+    let me = scene.gateway.get(&scene.gateway.root, "/me").await;
+    assert_eq!(me["name"], "root");
+    // Where a policy needs no recording the work goes on.
+    scene.revoke(&id).await;
+    let policy = "/policies/default";
+    let mut rules = scene.gateway.get(&scene.gateway.root, policy).await;
+    rules["terms"]["recording"] = json!("best-effort");
+    let rules = json!({ "description": rules["description"], "terms": rules["terms"] });
+    let root = &scene.gateway.root;
+    scene.gateway.must(root, Method::PUT, policy, rules).await;
+    scene.approved().await;
+    let mut ssh = scene.gateway.ssh_command(&scene.alice, "alice+db1");
+    assert!(ssh.arg("true").status().await.unwrap().success());
+}
+
+#[tokio::test]
 async fn the_whole_line_holds_on_postgresql() {
     let database = crate::support::Postgres::make().await;
     let scene = scene_with(&database.config()).await;

@@ -260,6 +260,103 @@ async fn p9_a_killed_gateway_leaves_no_open_session_and_resurrects_nothing() {
     assert_eq!(verdict["intact"], true, "{verdict}");
 }
 
+/// Asks, approves, goes in and revokes until the gateway is gone. What it was told is done.
+async fn bustle(scene: &Scene, by: &Person) -> Vec<(String, &'static str)> {
+    let mut done: Vec<(String, &str)> = Vec::new();
+    let post = async |token: &str, path: &str, body: Value| {
+        let answered = scene
+            .gateway
+            .try_call(token, Method::POST, path, Some(body));
+        let (status, answer) = answered.await.ok()?;
+        assert!(status.is_success(), "{path}: {status} {answer}");
+        Some(answer)
+    };
+    loop {
+        let ask = json!({ "target": "db1", "reason": "disk is full", "ticket": "CHG0012345" });
+        let Some(asked) = post(&by.token, "/checkouts", ask).await else {
+            return done;
+        };
+        done.push((text(&asked["id"]), "requested"));
+        let (id, state) = done.last_mut().expect("it was pushed");
+        let approve = format!("/checkouts/{id}/approve");
+        if post(&scene.bob.token, &approve, json!({})).await.is_none() {
+            return done;
+        }
+        *state = "active";
+        let mut ssh = scene.gateway.ssh_command(by, "alice+db1");
+        let mut inside = ssh
+            .arg("echo in; sleep 600")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // In, or gone in the middle of it.
+        let mut some = [0; 3];
+        inside
+            .stdout
+            .as_mut()
+            .unwrap()
+            .read_exact(&mut some)
+            .await
+            .ok();
+        let revoke = format!("/checkouts/{id}/revoke");
+        if post(&scene.bob.token, &revoke, json!({})).await.is_none() {
+            return done;
+        }
+        *state = "ended";
+    }
+}
+
+#[tokio::test]
+async fn p9_killed_at_any_moment_the_gateway_keeps_what_it_said_was_done() {
+    let mut scene = scene().await;
+    for round in 0..6 {
+        let pid = nix::unistd::Pid::from_raw(scene.gateway.pid().try_into().unwrap());
+        let (done, ()) = tokio::join!(bustle(&scene, &scene.alice), async {
+            // Into another write each time, wherever the machine is by then.
+            tokio::time::sleep(std::time::Duration::from_millis(150 + 93 * round)).await;
+            nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+        });
+        scene.gateway.crash_and_restart().await;
+        for (id, state) in &done {
+            let path = format!("/checkouts/{id}");
+            let found = scene.gateway.get(&scene.gateway.root, &path).await;
+            // What was under way when it was killed may have been done or not.
+            let found = text(&found["state"]["state"]);
+            let fits = match *state {
+                "requested" => true,
+                "active" => found != "requested",
+                ended => found == ended,
+            };
+            assert!(fits, "round {round}: {id} was {state} and is {found}");
+        }
+        let live = scene
+            .gateway
+            .get(&scene.gateway.root, "/sessions?live=true")
+            .await;
+        assert_eq!(live["items"], json!([]), "round {round}");
+        let verdict = scene
+            .gateway
+            .get(&scene.gateway.root, "/audit/verify")
+            .await;
+        assert_eq!(verdict["intact"], true, "round {round}: {verdict}");
+        // What was left open is out of the way of the next round.
+        for (id, _) in done {
+            let path = format!("/checkouts/{id}/revoke");
+            let ended = scene
+                .gateway
+                .call(&scene.bob.token, Method::POST, &path, Some(json!({})));
+            ended.await;
+            let path = format!("/checkouts/{id}/cancel");
+            let ended =
+                scene
+                    .gateway
+                    .call(&scene.alice.token, Method::POST, &path, Some(json!({})));
+            ended.await;
+        }
+    }
+}
+
 #[tokio::test]
 async fn p3_the_secret_is_nowhere_but_in_the_vault() {
     let scene = scene().await;

@@ -18,6 +18,7 @@ mod jump;
 mod life;
 mod limits;
 mod notice;
+mod proof;
 mod recording;
 mod ssh;
 mod sshd;

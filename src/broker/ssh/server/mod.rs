@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 
 use russh::{
     ChannelId, Disconnect, Pty, Sig,
+    keys::Certificate,
     server::{
         Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session as Wire,
         VerifiedPublicKey,
@@ -161,6 +162,14 @@ impl Handler for FromPerson {
         key: VerifiedPublicKey<'_>,
     ) -> Result<Auth, russh::Error> {
         self.signed(user, key).await
+    }
+
+    async fn auth_openssh_certificate(
+        &mut self,
+        user: &str,
+        _: &Certificate,
+    ) -> Result<Auth, russh::Error> {
+        Ok(self.vouched_for(user))
     }
 
     async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, russh::Error> {
