@@ -966,9 +966,8 @@ impl Session {
                                 .await?;
                         } else {
                             debug!("unknown channel type: {typ}");
-                            if let Some(ref mut enc) = self.common.encrypted {
-                                msg.unknown_type(&mut enc.write)?;
-                            }
+                            // Not by hand as well: dropped, the reply would be a second refusal.
+                            reply.reject(ChannelOpenFailure::UnknownChannelType).await;
                         }
                     }
                 };

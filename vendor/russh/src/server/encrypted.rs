@@ -2160,34 +2160,25 @@ impl Session {
                 handler
                     .channel_open_unsupported("forwarded-streamlocal@openssh.com", self)
                     .await?;
-                if let Some(ref mut enc) = self.common.encrypted {
-                    msg.fail(
-                        &mut enc.write,
-                        msg::SSH_OPEN_ADMINISTRATIVELY_PROHIBITED,
-                        b"Unsupported channel type",
-                    )?;
-                }
+                reply
+                    .reject(ChannelOpenFailure::AdministrativelyProhibited)
+                    .await;
                 Ok(())
             }
             ChannelType::AgentForward => {
                 handler
                     .channel_open_unsupported("auth-agent@openssh.com", self)
                     .await?;
-                if let Some(ref mut enc) = self.common.encrypted {
-                    msg.fail(
-                        &mut enc.write,
-                        msg::SSH_OPEN_ADMINISTRATIVELY_PROHIBITED,
-                        b"Unsupported channel type",
-                    )?;
-                }
+                reply
+                    .reject(ChannelOpenFailure::AdministrativelyProhibited)
+                    .await;
                 Ok(())
             }
             ChannelType::Unknown { typ } => {
                 debug!("unknown channel type: {typ}");
                 handler.channel_open_unsupported(typ, self).await?;
-                if let Some(ref mut enc) = self.common.encrypted {
-                    msg.unknown_type(&mut enc.write)?;
-                }
+                // Not by hand as well: dropped, the reply would be a second refusal.
+                reply.reject(ChannelOpenFailure::UnknownChannelType).await;
                 Ok(())
             }
         }
