@@ -34,10 +34,16 @@ bench: ## the figures of docs/performance.md, release build, OpenSSH's sshd as t
 	@scripts/prerequisites test
 	cargo bench --locked --bench sessions
 
-soak: ## property tests with 40 times the cases, then every test ROUNDS (10) times over; needs cargo-nextest
+soak: ## property tests with 40 times the cases, every test ROUNDS (10) times over, 50 rounds of transfers; needs cargo-nextest
 	@scripts/prerequisites test
 	@PROPTEST_CASES=10000 scripts/with-postgres scripts/run-tests --profile soak --lib
 	@scripts/with-postgres scripts/run-tests --profile soak --stress-count $(or $(ROUNDS),10)
+	@DOORWARD_CASES=all $(PEERS) differential
+	@DOORWARD_ROUNDS=$(or $(TRANSFERS),50) DOORWARD_MIB=64 $(PEERS) stall
+	@DOORWARD_ROUNDS=1 DOORWARD_MIB=4096 $(PEERS) stall
+
+# Optimised, or the rounds would take days.
+PEERS = cargo nextest run --release --locked --profile soak --test peers --no-capture
 
 fuzz: ## each fuzz target for SECONDS_EACH (60), with its corpus in fuzz/corpus; needs cargo-fuzz
 	@cargo fuzz --version >/dev/null || { echo "doorward: missing: cargo-fuzz (cargo install cargo-fuzz --locked)" >&2; exit 1; }

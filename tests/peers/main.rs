@@ -1,0 +1,22 @@
+//! What people use every day, directly and through the gateway: nothing may differ that is
+//! not named and justified in `docs/ssh.md`. Real clients, real servers, real files.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
+
+mod case;
+mod clients;
+mod differential;
+mod hostile;
+mod scene;
+#[path = "../gateway/sshd.rs"]
+#[allow(dead_code)]
+mod sshd;
+mod stall;
+#[path = "../gateway/support.rs"]
+#[allow(dead_code)]
+mod support;
+mod trees;
