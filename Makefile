@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs bench soak fuzz
+.PHONY: help demo test lint docs bench peers soak fuzz
 
 # Build output is outside the tree, so that clones share it. A target-dir of your own
 # (.cargo/config.toml or CARGO_TARGET_DIR) goes before.
@@ -22,6 +22,10 @@ demo: ## build, start a gateway and a target on loopback, show a check-out from 
 test: ## every test, with real ssh and sshd, on SQLite and on a PostgreSQL of its own
 	@scripts/prerequisites test
 	@scripts/with-postgres scripts/run-tests
+
+peers: ## what people run, some hundreds of commands, directly and through the gateway, with other people's clients too; needs cargo-nextest
+	@scripts/prerequisites test
+	@scripts/with-postgres cargo nextest run --locked --profile peers
 
 lint: ## format and clippy, warnings denied
 	cargo fmt --check

@@ -57,13 +57,17 @@ impl Sshd {
         )
         .unwrap();
         let port = free_port().await;
+        // What a shell reads at its start on this machine is not what is tested.
+        let home = dir.path().join("home");
+        std::fs::create_dir(&home).unwrap();
         let config = dir.path().join("sshd_config");
         let lines = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {host}\nPidFile none\n\
              AuthorizedKeysFile {authorized}\nStrictModes no\nUsePAM no\n\
              PermitRootLogin prohibit-password\nPasswordAuthentication no\n\
              MaxStartups 500\nMaxSessions 500\nAcceptEnv LANG LC_* TEST_*\nLogLevel VERBOSE\n\
-             Subsystem sftp internal-sftp\n{more}\n",
+             Subsystem sftp internal-sftp\n{more}\nSetEnv HOME={home}\n",
+            home = home.display(),
             host = dir.path().join("host").display(),
             authorized = dir.path().join("authorized_keys").display(),
         );
@@ -87,7 +91,13 @@ impl Sshd {
             }
         });
         for _ in 0..200 {
-            if TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+            // Whoever else may have taken the port answers too.
+            let listens = log
+                .lock()
+                .unwrap()
+                .iter()
+                .any(|line| line.contains("listening"));
+            if listens && TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
                 let host_key = std::fs::read_to_string(dir.path().join("host.pub")).unwrap();
                 let host_key = host_key.trim().to_owned();
                 return Some(Self {

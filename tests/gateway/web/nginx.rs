@@ -105,7 +105,9 @@ impl Nginx {
             .spawn()
             .expect("nginx-light is installed: scripts/prerequisites test");
         for _ in 0..500 {
-            if TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+            // Written once the port is its own; whoever else may have taken it answers too.
+            let listens = dir.path().join("pid").exists();
+            if listens && TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
                 return Some(Self {
                     port,
                     dir,
