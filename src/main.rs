@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 // Smaller than the C library's with many idle sessions; docs/performance.md says what was
-// measured, and that it does not give back enough yet.
+// measured.
 #[global_allocator]
 static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
