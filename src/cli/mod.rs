@@ -17,6 +17,7 @@ mod events;
 mod evidence;
 mod exit;
 mod file;
+mod filter;
 mod group;
 mod hints;
 mod history;

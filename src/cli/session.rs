@@ -6,18 +6,16 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{
-    checkout::CheckoutRef,
     client::{Client, Query},
     exit::Done,
-    file, json,
+    file,
+    filter::Filter,
+    json,
     page::Page,
     screen::{self, Screen, one_line},
     table::{Card, Table},
 };
-use crate::model::{
-    ids::SessionId,
-    name::{TargetName, UserName},
-};
+use crate::model::ids::SessionId;
 
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -33,13 +31,8 @@ pub struct Sessions {
     /// Closed ones only
     #[arg(long, group = "which")]
     closed: bool,
-    /// Only under this check-out
-    #[arg(long, value_name = "CODE")]
-    checkout: Option<CheckoutRef>,
-    #[arg(long)]
-    user: Option<UserName>,
-    #[arg(long)]
-    target: Option<TargetName>,
+    #[command(flatten)]
+    filter: Filter,
     #[command(flatten)]
     page: Page,
 }
@@ -70,9 +63,7 @@ pub async fn list(args: Sessions, client: &Client, screen: &Screen) -> Done {
     if !args.all {
         query.push(("live", (!args.closed).to_string()));
     }
-    query.extend(args.checkout.map(|code| ("checkout", code.to_string())));
-    query.extend(args.user.map(|user| ("user", user.to_string())));
-    query.extend(args.target.map(|target| ("target", target.to_string())));
+    args.filter.narrow(&mut query);
     args.page.sort(&mut query);
     let answer = client
         .list(&["sessions"], &query, args.page.limit())

@@ -8,9 +8,9 @@ use clap::{Args, Subcommand};
 
 pub use self::export::{copy, new_file};
 use super::{
-    checkout::CheckoutRef,
     client::{Client, Query},
     exit::Done,
+    filter::Filter,
     json, noun,
     page::Page,
     screen::{self, Screen},
@@ -18,7 +18,6 @@ use super::{
 };
 use crate::model::{
     ids::{RecordingId, SessionId},
-    name::{TargetName, UserName},
     time::Span,
 };
 
@@ -42,13 +41,8 @@ pub struct List {
     /// Only of this session
     #[arg(long, value_name = "ID")]
     session: Option<SessionId>,
-    /// Only under this check-out
-    #[arg(long, value_name = "CODE")]
-    checkout: Option<CheckoutRef>,
-    #[arg(long)]
-    user: Option<UserName>,
-    #[arg(long)]
-    target: Option<TargetName>,
+    #[command(flatten)]
+    filter: Filter,
     #[command(flatten)]
     page: Page,
 }
@@ -66,9 +60,7 @@ pub async fn run(command: Recordings, client: &Client, screen: &Screen) -> Done 
 async fn list(args: List, client: &Client, screen: &Screen) -> Done {
     let mut query = Query::new();
     query.extend(args.session.map(|session| ("session", session.to_string())));
-    query.extend(args.checkout.map(|code| ("checkout", code.to_string())));
-    query.extend(args.user.map(|user| ("user", user.to_string())));
-    query.extend(args.target.map(|target| ("target", target.to_string())));
+    args.filter.narrow(&mut query);
     args.page.sort(&mut query);
     let answer = client
         .list(&["recordings"], &query, args.page.limit())

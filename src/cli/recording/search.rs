@@ -8,16 +8,13 @@ use serde_json::Value;
 
 use crate::{
     cli::{
-        checkout::CheckoutRef,
         client::{Client, Query},
         exit::{Done, Exit, Failure},
+        filter::Filter,
         json,
         screen::{Screen, one_line},
     },
-    model::{
-        name::{TargetName, UserName},
-        time::{Span, Timestamp},
-    },
+    model::time::{Span, Timestamp},
 };
 
 /// A line is a name, a number and a snippet.
@@ -30,13 +27,8 @@ pub struct Search {
     /// All of them in one line, in any order; quote what stands together
     #[arg(required = true)]
     words: Vec<String>,
-    /// Only under this check-out
-    #[arg(long, value_name = "CODE")]
-    checkout: Option<CheckoutRef>,
-    #[arg(long)]
-    user: Option<UserName>,
-    #[arg(long)]
-    target: Option<TargetName>,
+    #[command(flatten)]
+    filter: Filter,
     /// Only recordings that started at this time or later
     #[arg(long, value_name = "TIME")]
     since: Option<Timestamp>,
@@ -60,9 +52,7 @@ struct Shown {
 pub async fn run(args: Search, client: &Client, screen: &Screen) -> Done {
     let mut query = Query::new();
     query.push(("q", quoted(&args.words)));
-    query.extend(args.checkout.map(|code| ("checkout", code.to_string())));
-    query.extend(args.user.map(|user| ("user", user.to_string())));
-    query.extend(args.target.map(|target| ("target", target.to_string())));
+    args.filter.narrow(&mut query);
     query.extend(args.since.map(|since| ("since", since.to_string())));
     query.extend(args.until.map(|until| ("until", until.to_string())));
     let mut shown = Shown::default();
