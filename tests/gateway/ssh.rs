@@ -1,12 +1,16 @@
 //! SSH as stock clients speak it: the same through the gateway as directly, nothing more
 //! than what was granted, and over when it is over.
 
-use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, process::Stdio, time::Duration};
+use std::{
+    ffi::OsStr, net::SocketAddr, os::unix::ffi::OsStrExt as _, process::Stdio, sync::Arc,
+    time::Duration,
+};
 
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     process::Command,
+    sync::mpsc,
 };
 
 use crate::{
@@ -225,6 +229,82 @@ async fn a_reader_that_stops_early_ends_the_command_as_directly() {
         ended.push(within("yes", child.wait()).await.unwrap().code());
     }
     assert_eq!(ended[1], ended[0]);
+}
+
+#[tokio::test]
+async fn a_key_pressed_under_a_flood_reaches_the_target() {
+    let (scene, _) = scene().await;
+    let mut child = scene
+        .via()
+        .args(["-tt", "stty raw isig -echo; exec yes"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    stdout.read_exact(&mut vec![0; 1 << 20]).await.unwrap();
+    let flood = tokio::spawn(async move {
+        tokio::io::copy(&mut stdout, &mut tokio::io::sink())
+            .await
+            .ok();
+    });
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"\x03").await.unwrap();
+    // The client waits for the end of `yes` alone.
+    let ended = within("the end of it", child.wait()).await.unwrap();
+    assert_eq!(ended.code(), Some(255), "by a signal");
+    flood.await.unwrap();
+}
+
+/// Hears how a command has ended.
+struct Ear(mpsc::UnboundedSender<u32>);
+
+impl russh::client::Handler for Ear {
+    type Error = russh::Error;
+
+    async fn check_server_key(
+        &mut self,
+        _: &russh::keys::PublicKeyOrCertificate,
+    ) -> Result<bool, russh::Error> {
+        Ok(true)
+    }
+
+    async fn exit_status(
+        &mut self,
+        _: russh::ChannelId,
+        status: u32,
+        _: &mut russh::client::Session,
+    ) -> Result<(), russh::Error> {
+        self.0.send(status).unwrap();
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_closes_first_hears_how_it_ended() {
+    let (scene, _) = scene().await;
+    let direct = SocketAddr::from(([127, 0, 0, 1], scene.sshd.port));
+    for (address, login, key) in [
+        (direct, scene.sshd.login.as_str(), scene.sshd.key.clone()),
+        (scene.gateway.ssh, "alice+db1", scene.alice.key.clone()),
+    ] {
+        let (heard, mut ending) = mpsc::unbounded_channel();
+        let mut client = russh::client::connect(Arc::default(), address, Ear(heard))
+            .await
+            .unwrap();
+        let key = russh::keys::load_secret_key(key, None).unwrap();
+        let key = russh::keys::PrivateKeyWithHashAlg::new(Arc::new(key), None);
+        let signed_in = client.authenticate_publickey(login, key).await.unwrap();
+        assert!(signed_in.success());
+        let channel = client.channel_open_session().await.unwrap();
+        // PuTTY closes as soon as both sides have sent their last byte.
+        let command = "exec >&- 2>&-; sleep 0.3; exit 7";
+        channel.exec(true, command).await.unwrap();
+        channel.close().await.unwrap();
+        let ended = within("the command", ending.recv()).await;
+        assert_eq!(ended, Some(7), "as {login}");
+    }
 }
 
 #[tokio::test]

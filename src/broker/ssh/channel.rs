@@ -13,7 +13,7 @@ use super::{
     inbox::{Inbox, Item},
     person::{NO_PERMISSION, PersonChannel, Told, UNAVAILABLE},
     relay::{Relay, Run},
-    talk::{Ask, Environment},
+    talk::{Ask, Environment, Tell},
 };
 use crate::kill::KillSwitch;
 
@@ -42,7 +42,11 @@ impl Channel {
         let reason = tokio::select! {
             biased;
             reason = switch.killed() => reason,
-            () = self.relay() => return Left::Orderly,
+            () = self.relay() => {
+                // Mostly it is closed, and who is gone needs no end.
+                self.person.pass_on(Tell::Close).await.ok();
+                return Left::Orderly;
+            }
         };
         match Box::pin(self.person.last_words(&reason.to_string())).await {
             Some(leave) => Left::Told(leave),

@@ -13,6 +13,7 @@ use std::{
 use bytes::Bytes;
 use russh::{ChannelId, ChannelWriteHalf, server};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::{inbox::Stream, talk::Tell};
 use crate::clock::Stopwatch;
@@ -52,6 +53,8 @@ pub struct PersonChannel {
     handle: server::Handle,
     /// Set once a terminal was asked for: then text goes where it is seen.
     terminal: OnceLock<()>,
+    /// Cancelled once the client has closed the channel.
+    left: CancellationToken,
     opened: Stopwatch,
     /// When output was last put on its way, in milliseconds after that.
     busy_at: AtomicU64,
@@ -68,6 +71,7 @@ impl PersonChannel {
             write,
             handle,
             terminal: OnceLock::new(),
+            left: CancellationToken::new(),
             opened: Stopwatch::start(),
             busy_at: AtomicU64::new(0),
         }
@@ -85,14 +89,31 @@ impl PersonChannel {
         self.terminal.get().is_some()
     }
 
-    /// Waits for the client's window: this is the back-pressure of the way down.
+    /// The client has closed the channel: it reads no more, and waits to hear how what ran
+    /// on it has ended.
+    pub fn leaves(&self) {
+        self.left.cancel();
+    }
+
+    pub fn has_left(&self) -> bool {
+        self.left.is_cancelled()
+    }
+
+    /// Waits for the client's window: this is the back-pressure of the way down. What nobody
+    /// reads any more is dropped.
     pub async fn bytes(&self, stream: Stream, bytes: Bytes) -> Result<(), PersonGone> {
         self.busy_at.store(self.age(), Ordering::Relaxed);
-        let sent = match stream {
-            Stream::Out => self.write.data_bytes(bytes).await,
-            Stream::Err => self.write.extended_data_bytes(STANDARD_ERROR, bytes).await,
+        let sending = async {
+            match stream {
+                Stream::Out => self.write.data_bytes(bytes).await,
+                Stream::Err => self.write.extended_data_bytes(STANDARD_ERROR, bytes).await,
+            }
         };
-        sent.map_err(|_| PersonGone)
+        tokio::select! {
+            biased;
+            () = self.left.cancelled() => Ok(()),
+            sent = sending => sent.map_err(|_| PersonGone),
+        }
     }
 
     /// Gives back window for what has reached the target.

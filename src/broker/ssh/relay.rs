@@ -97,20 +97,28 @@ impl From<russh::Error> for UpEnd {
 }
 
 impl Relay<'_> {
-    /// Until one side closes the channel.
+    /// Until the target has closed the channel, or it is refused. A client that closes it
+    /// first waits, as it does without us, to hear how what ran has ended.
     pub async fn run(mut self) {
         let up = async {
             match self.up().await {
-                Err(UpEnd::Refused(refusal)) => Box::pin(self.refuse(&refusal)).await,
-                // What it said before it went is still on its way down.
-                Err(UpEnd::TargetGone) => std::future::pending().await,
-                Ok(()) | Err(UpEnd::Closed) => {}
+                Err(UpEnd::Refused(refusal)) => {
+                    Box::pin(self.refuse(&refusal)).await;
+                    return refusal.to_string();
+                }
+                Ok(()) | Err(UpEnd::Closed) => {
+                    self.person.leaves();
+                    self.target.write.close().await.ok();
+                }
+                Err(UpEnd::TargetGone) => {}
             }
+            // What the target said before it goes is still on its way down.
+            std::future::pending().await
         };
+        // None goes first: whoever floods one way has used up the turn before the other's.
         let last_word = tokio::select! {
-            biased;
             last_word = self.down() => last_word,
-            () = up => "closed by the person".to_owned(),
+            last_word = up => last_word,
         };
         // Either may be closed or gone already.
         self.target.write.close().await.ok();
@@ -353,7 +361,7 @@ impl Relay<'_> {
 
     /// From the target to the person. Returns the recording's last word.
     async fn down(&self) -> String {
-        let mut last_word = "closed by the target".to_owned();
+        let mut last_word = None;
         let mut passed = 0;
         let mut notices = Notices::new(self.session.notices());
         loop {
@@ -371,7 +379,7 @@ impl Relay<'_> {
                 }
             };
             let Some(item) = item else {
-                return last_word;
+                return self.last_word(last_word);
             };
             let done = match item {
                 Item::Bytes(stream, bytes) => {
@@ -393,13 +401,13 @@ impl Relay<'_> {
                 Item::Control(tell) => {
                     let closes = matches!(tell, Tell::Close);
                     if let Tell::ExitStatus(status) = tell {
-                        last_word = format!("exit status {status}");
+                        last_word = Some(format!("exit status {status}"));
                     } else if let Tell::ExitSignal { signal, .. } = &tell {
-                        last_word = format!("ended by signal {signal:?}");
+                        last_word = Some(format!("ended by signal {signal:?}"));
                     }
                     let passed_on = self.pass_on(tell).await;
                     if closes {
-                        return last_word;
+                        return self.last_word(last_word);
                     }
                     passed_on
                 }
@@ -413,6 +421,16 @@ impl Relay<'_> {
                 }
             }
         }
+    }
+
+    fn last_word(&self, said: Option<String>) -> String {
+        said.unwrap_or_else(|| {
+            match self.person.has_left() {
+                true => "closed by the person",
+                false => "closed by the target",
+            }
+            .to_owned()
+        })
     }
 
     /// Answers that the gateway gives in the target's place, when they are due.

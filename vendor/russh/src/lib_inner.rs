@@ -524,6 +524,8 @@ pub(crate) struct ChannelParams {
     pending_data: std::collections::VecDeque<(bytes::Bytes, Option<u32>, usize)>,
     pending_eof: bool,
     pending_close: bool,
+    /// The other side has closed it: it takes nothing more but the end.
+    peer_closed: bool,
 }
 
 impl ChannelParams {

@@ -13,7 +13,7 @@
 // limitations under the License.
 //
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::{Debug, Formatter};
 use std::mem::replace;
 use std::num::Wrapping;
@@ -34,6 +34,10 @@ use crate::{
     ChannelId, ChannelParams, CryptoVec, Disconnect, Limits, auth, cipher, mac, msg, negotiation,
 };
 
+/// So many channels may be closed by this side and not by the other; of more than that no
+/// exit status is heard any more.
+const UNANSWERED_CLOSES: usize = 1024;
+
 #[derive(Debug)]
 pub(crate) struct Encrypted {
     pub state: EncryptedState,
@@ -46,6 +50,8 @@ pub(crate) struct Encrypted {
     pub server_mac: mac::Name,
     pub session_id: CryptoVec,
     pub channels: HashMap<ChannelId, ChannelParams>,
+    /// Closed by this side and not yet by the other, which may still say how it ended.
+    pub closing: HashSet<ChannelId>,
     pub last_channel_id: Wrapping<u32>,
     // Non-sensitive packet assembly buffer, analogous to
     // OpenSSH sshbuf (output side).  Not mlocked because it
@@ -157,6 +163,20 @@ impl<C> CommonSession<C> {
             .is_some_and(|channel| channel.confirmed)
     }
 
+    /// Whether this side has closed a channel that the other side has not closed yet.
+    pub(crate) fn is_closing_channel(&self, channel: ChannelId) -> bool {
+        self.encrypted
+            .as_ref()
+            .is_some_and(|enc| enc.closing.contains(&channel))
+    }
+
+    /// The same, and from now on the other side has.
+    pub(crate) fn close_answered(&mut self, channel: ChannelId) -> bool {
+        self.encrypted
+            .as_mut()
+            .is_some_and(|enc| enc.closing.remove(&channel))
+    }
+
     pub fn newkeys(&mut self, newkeys: NewKeys) {
         if let Some(ref mut enc) = self.encrypted {
             enc.exchange = Some(newkeys.exchange);
@@ -187,6 +207,7 @@ impl<C> CommonSession<C> {
             session_id: newkeys.session_id,
             state,
             channels: HashMap::new(),
+            closing: HashSet::new(),
             last_channel_id: Wrapping(1),
             write: Vec::new(),
             write_cursor: 0,
@@ -313,9 +334,29 @@ impl Encrypted {
             channel.pending_close = true;
         } else {
             self.byte(channel, msg::CHANNEL_CLOSE)?;
-            self.channels.remove(&channel);
+            if let Some(closed) = self.channels.remove(&channel)
+                && closed.confirmed
+                && !closed.peer_closed
+                && self.closing.len() < UNANSWERED_CLOSES
+            {
+                self.closing.insert(channel);
+            }
         }
         Ok(())
+    }
+
+    /// The other side has closed the channel: what waits for its window never gets any.
+    pub fn peer_closed(&mut self, channel: ChannelId) -> Result<(), crate::Error> {
+        let Some(closed) = self.channels.get_mut(&channel) else {
+            return Ok(());
+        };
+        closed.peer_closed = true;
+        closed.pending_data.clear();
+        match closed.take_pending_controls() {
+            (_, true) => self.close(channel),
+            (true, false) => self.eof(channel),
+            (false, false) => Ok(()),
+        }
     }
 
     pub fn sender_window_size(&self, channel: ChannelId) -> usize {
@@ -651,6 +692,9 @@ impl Encrypted {
         let buf0 = buf0.into();
         if let Some(channel) = self.channels.get_mut(&channel) {
             assert!(channel.confirmed);
+            if channel.peer_closed {
+                return Ok(());
+            }
             if !channel.pending_data.is_empty() || is_rekeying {
                 channel.pending_data.push_back((buf0, None, 0));
                 return Ok(());
@@ -675,6 +719,9 @@ impl Encrypted {
         let buf0 = buf0.into();
         if let Some(channel) = self.channels.get_mut(&channel) {
             assert!(channel.confirmed);
+            if channel.peer_closed {
+                return Ok(());
+            }
             if !channel.pending_data.is_empty() || is_rekeying {
                 channel.pending_data.push_back((buf0, None, 0));
                 return Ok(());
@@ -704,6 +751,9 @@ impl Encrypted {
         let buf0 = buf0.into();
         if let Some(channel) = self.channels.get_mut(&channel) {
             assert!(channel.confirmed);
+            if channel.peer_closed {
+                return Ok(());
+            }
             if !channel.pending_data.is_empty() || is_rekeying {
                 channel.pending_data.push_back((buf0, Some(ext), 0));
                 return Ok(());
@@ -727,6 +777,9 @@ impl Encrypted {
         let buf0 = buf0.into();
         if let Some(channel) = self.channels.get_mut(&channel) {
             assert!(channel.confirmed);
+            if channel.peer_closed {
+                return Ok(());
+            }
             if !channel.pending_data.is_empty() || is_rekeying {
                 channel.pending_data.push_back((buf0, Some(ext), 0));
                 return Ok(());
@@ -836,6 +889,7 @@ impl Encrypted {
                     pending_data: std::collections::VecDeque::new(),
                     pending_eof: false,
                     pending_close: false,
+                    peer_closed: false,
                 });
                 return ChannelId(self.last_channel_id.0);
             }
@@ -934,6 +988,7 @@ mod tests {
             server_mac: mac::NONE,
             session_id: CryptoVec::new(),
             channels: HashMap::new(),
+            closing: HashSet::new(),
             last_channel_id: Wrapping(0),
             write: Vec::new(),
             write_cursor: 0,

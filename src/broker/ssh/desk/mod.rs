@@ -213,11 +213,11 @@ impl Sitting<'_> {
         let status = loop {
             tokio::select! {
                 biased;
-                Some(paper) = papers.recv() => self.show(paper).await?,
-                status = &mut running => break status,
                 () = self.console.interrupt(), if !interrupted.is_cancelled() => {
                     interrupted.cancel();
                 }
+                Some(paper) = papers.recv() => self.show(paper).await?,
+                status = &mut running => break status,
             }
         };
         // What it said last.

@@ -65,9 +65,9 @@ impl Jump {
             };
             tokio::select! {
                 biased;
-                () = stream::join(person, asks, far) => {}
                 // The client takes nothing any more.
                 () = over => {}
+                () = stream::join(person, asks, far) => {}
             }
         };
         let served = serve(

@@ -18,8 +18,8 @@ const PIECE: usize = 32 * 1024;
 /// Until the stream ends, or the client closes the channel.
 pub async fn join(person: &PersonChannel, asks: &Inbox<Ask>, stream: DuplexStream) {
     let (read, write) = split(stream);
+    // None goes first: whoever floods one way has used up the turn before the other's.
     tokio::select! {
-        biased;
         () = down(person, read) => {}
         () = up(person, asks, write) => {}
     }

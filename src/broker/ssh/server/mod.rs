@@ -567,6 +567,11 @@ impl Handler for FromPerson {
         self.ask(channel, Ask::Eof)
     }
 
+    /// Whoever serves the channel answers, once it is known how what ran on it has ended.
+    fn answer_close(&mut self, channel: ChannelId) -> bool {
+        self.channels.of(channel).is_none()
+    }
+
     async fn channel_close(
         &mut self,
         channel: ChannelId,

@@ -55,8 +55,8 @@ pub async fn pipe(person: &PersonEnd, target: &LegChannel, log: &Log) -> &'stati
         },
         |bytes| log.passed_down(bytes),
     );
+    // None goes first: whoever floods one way has used up the turn before the other's.
     let result = tokio::select! {
-        biased;
         result = down => result,
         result = up => result,
     };

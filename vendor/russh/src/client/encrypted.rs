@@ -526,10 +526,14 @@ impl Session {
                 debug!("channel_close");
                 let channel_num = map_err!(ChannelId::decode(&mut r))?;
                 map_err!(ensure_end(&r))?;
+                if self.common.close_answered(channel_num) {
+                    return client.channel_close(channel_num, self).await;
+                }
                 if !self.common.is_established_channel(channel_num) {
                     return Ok(());
                 }
                 if let Some(ref mut enc) = self.common.encrypted {
+                    enc.peer_closed(channel_num)?;
                     // The CHANNEL_CLOSE message must be sent to the server at this point or the session
                     // will not be released.
                     enc.close(channel_num)?;
@@ -655,7 +659,10 @@ impl Session {
                 let channel_num = map_err!(ChannelId::decode(&mut r))?;
                 let req = map_err!(String::decode(&mut r))?;
                 debug!("channel_request: {channel_num:?} {req:?}",);
-                if !self.common.is_established_channel(channel_num) {
+                // How it ended is said also once this side has closed it (RFC 4254 s6.10).
+                let ending = matches!(req.as_str(), "exit-status" | "exit-signal")
+                    && self.common.is_closing_channel(channel_num);
+                if !ending && !self.common.is_established_channel(channel_num) {
                     return Ok(());
                 }
                 match req.as_str() {
@@ -864,6 +871,7 @@ impl Session {
                     pending_data: std::collections::VecDeque::new(),
                     pending_eof: false,
                     pending_close: false,
+                    peer_closed: false,
                 };
 
                 let (channel, channel_ref) = Channel::new(
@@ -1132,7 +1140,7 @@ impl Session {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
+    use std::collections::{HashMap, HashSet};
     use std::num::Wrapping;
 
     use byteorder::{BigEndian, ByteOrder};
@@ -1154,6 +1162,7 @@ mod tests {
             server_mac: crate::mac::NONE,
             session_id: CryptoVec::from(&b"session-id"[..]),
             channels: HashMap::new(),
+            closing: HashSet::new(),
             last_channel_id: Wrapping(0),
             write: Vec::new(),
             write_cursor: 0,

@@ -890,6 +890,7 @@ mod tests {
             server_mac: mac::NONE,
             session_id: CryptoVec::new(),
             channels: std::collections::HashMap::new(),
+            closing: std::collections::HashSet::new(),
             last_channel_id: Wrapping(0),
             write: Vec::new(),
             write_cursor: 0,
@@ -1468,12 +1469,19 @@ impl Session {
             msg::CHANNEL_CLOSE => {
                 let channel_num = map_err!(ChannelId::decode(r))?;
                 map_err!(ensure_end(r))?;
+                if self.common.close_answered(channel_num) {
+                    return handler.channel_close(channel_num, self).await;
+                }
                 if !self.common.is_established_channel(channel_num) {
                     return Ok(());
                 }
+                let answer = handler.answer_close(channel_num);
                 if let Some(ref mut enc) = self.common.encrypted {
-                    // Reply with CHANNEL_CLOSE per RFC 4254 Section 5.3.
-                    enc.close(channel_num)?;
+                    enc.peer_closed(channel_num)?;
+                    if answer {
+                        // Reply with CHANNEL_CLOSE per RFC 4254 Section 5.3.
+                        enc.close(channel_num)?;
+                    }
                 }
                 // Forward the close to the channel before removing it, so that
                 // consumers waiting on `Channel::wait()` receive an explicit
@@ -2091,6 +2099,7 @@ impl Session {
             pending_data: std::collections::VecDeque::new(),
             pending_eof: false,
             pending_close: false,
+            peer_closed: false,
         };
 
         let (channel, channel_ref) = Channel::new(

@@ -392,6 +392,13 @@ pub trait Handler: Sized {
         async { None }
     }
 
+    /// Whether a client that closes a channel is answered at once. If not, the application
+    /// closes the channel too: until then it can still say how a command ended.
+    #[allow(unused_variables)]
+    fn answer_close(&mut self, channel: ChannelId) -> bool {
+        true
+    }
+
     /// Called when the client closes a channel.
     #[allow(unused_variables)]
     fn channel_close(
