@@ -378,6 +378,7 @@ fn status(refusal: &Refusal) -> StatusCode {
         | R::AskedForOther { .. }
         | R::OtherProtocol { .. }
         | R::NotCapable { .. }
+        | R::TooMuch { .. }
         | R::UserDisabled
         | R::NotAllowed(_) => StatusCode::FORBIDDEN,
 

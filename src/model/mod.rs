@@ -16,6 +16,7 @@ pub mod recording;
 pub mod refusal;
 pub mod schema;
 pub mod session;
+pub mod size;
 pub mod target;
 pub mod text;
 pub mod ticket;

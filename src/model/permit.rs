@@ -15,6 +15,7 @@ use super::{
     refusal::Refusal,
     target::{Account, Target},
     time::{Span, Timestamp},
+    web::{CanonicalPath, Room, TooMuch},
 };
 
 /// What a permit is for.
@@ -172,6 +173,21 @@ impl Permit {
                 code: self.code.clone(),
                 wanted: wanted.to_string(),
             }),
+        }
+    }
+
+    /// How much one request may move that `allows` said yes to.
+    pub fn room(&self, method: &str, path: &CanonicalPath) -> Room {
+        let wanted = Use::Http { method, path };
+        let admitting = self.capabilities.iter().filter(|it| it.admits(wanted));
+        Room::of(admitting.map(Capability::most))
+    }
+
+    /// The refusal of a request that moves more than its room holds.
+    pub fn too_much(&self, much: TooMuch) -> Refusal {
+        Refusal::TooMuch {
+            code: self.code.clone(),
+            much,
         }
     }
 

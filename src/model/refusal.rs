@@ -9,6 +9,7 @@ use super::{
     name::{AccountName, PermissionSet, PolicyName, TargetName, UserName},
     target::Protocol,
     time::{Span, Timestamp},
+    web::{TooMuch, Way},
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -149,6 +150,8 @@ pub enum Refusal {
     },
     #[error("check-out {code} does not allow {wanted}")]
     NotCapable { code: Code, wanted: String },
+    #[error("check-out {code} allows {} of {} at most here", way(.much.way), .much.most)]
+    TooMuch { code: Code, much: TooMuch },
     #[error("this is not supported through the gateway: {0}")]
     Unsupported(String),
     #[error("this session must be recorded, and its recording cannot be started")]
@@ -161,6 +164,13 @@ pub enum Refusal {
     UserDisabled,
     #[error("this needs a right that you do not have: {0}")]
     NotAllowed(&'static str),
+}
+
+fn way(way: Way) -> &'static str {
+    match way {
+        Way::Upload => "uploads",
+        Way::Download => "downloads",
+    }
 }
 
 fn list(names: &[AccountName]) -> String {
@@ -228,6 +238,10 @@ impl Refusal {
             Self::AskedForOther { .. } => "asked-for-other",
             Self::OtherProtocol { .. } => "other-protocol",
             Self::NotCapable { .. } => "not-capable",
+            Self::TooMuch { much, .. } => match much.way {
+                Way::Upload => "upload-too-large",
+                Way::Download => "download-too-large",
+            },
             Self::Unsupported(_) => "unsupported",
             Self::NoRecording => "no-recording",
             Self::StoreLost => "store-lost",

@@ -231,6 +231,13 @@ impl Session {
         self.gate.note(self.about(event.with(detail))).await;
     }
 
+    /// A refusal from where nothing can be waited for. Tried until it is written.
+    pub fn audit_refused_later(&self, kind: &str, refusal: &Refusal) {
+        let event =
+            AuditEvent::refused(self.gate.now(), kind, Actor::from(&self.principal), refusal);
+        self.gate.enter(Entry::Noted(Box::new(self.about(event))));
+    }
+
     /// The same from where nothing can be waited for. Tried until it is written.
     pub fn audit_later(&self, kind: &str, message: &str, detail: serde_json::Value) {
         let event = AuditEvent::done(self.gate.now(), kind, Actor::from(&self.principal), message);

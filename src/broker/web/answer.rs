@@ -13,7 +13,11 @@ use serde::Serialize;
 
 use super::{body::Body, callers::Unknown, host::Nowhere};
 use crate::model::{
-    name::TargetName, refusal::Refusal, session::KillReason, ways_in::WaysIn, web::NotAPath,
+    name::TargetName,
+    refusal::Refusal,
+    session::KillReason,
+    ways_in::WaysIn,
+    web::{NotAPath, Way},
 };
 
 /// A no, and what to do about it.
@@ -93,6 +97,9 @@ impl Answer {
             Refusal::StoreLost | Refusal::NoRecording | Refusal::ShuttingDown => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
+            Refusal::TooMuch { much, .. } if much.way == Way::Upload => {
+                StatusCode::PAYLOAD_TOO_LARGE
+            }
             _ => StatusCode::FORBIDDEN,
         };
         let mut answer = Self::new(status, refusal.code(), refusal.to_string());
@@ -110,7 +117,9 @@ impl Answer {
             Refusal::WhichAccount { .. } => {
                 answer.hint = Some("name one in the header Doorward-Account".to_owned());
             }
-            Refusal::NotCapable { code, .. } | Refusal::TooManySessions { code, .. } => {
+            Refusal::NotCapable { code, .. }
+            | Refusal::TooMuch { code, .. }
+            | Refusal::TooManySessions { code, .. } => {
                 answer.checkout = Some(code.to_string());
                 answer.link = Some(format!("{console}/checkouts/{code}"));
             }

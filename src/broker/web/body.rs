@@ -6,15 +6,20 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
+use http_body_util::BodyExt as _;
 use hyper::{
     body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint},
     client::conn::http1,
 };
 
 use super::{exchange::Exchange, headers};
-use crate::model::session::KillReason;
+use crate::model::{refusal::Refusal, session::KillReason};
+
+/// How long a client may go on sending after it was refused.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 pub enum Body {
     Empty,
@@ -26,7 +31,8 @@ pub enum Body {
 
 /// Somebody else's body.
 pub struct Passing {
-    inner: Incoming,
+    /// None once it was cut.
+    inner: Option<Incoming>,
     exchange: Arc<Exchange>,
     ended: bool,
 }
@@ -38,6 +44,8 @@ pub struct Way(pub Option<http1::SendRequest<Body>>);
 pub enum BodyError {
     #[error("{0}")]
     Killed(KillReason),
+    #[error("{0}")]
+    TooMuch(Refusal),
     #[error("the body broke off")]
     Broken(#[from] hyper::Error),
 }
@@ -63,7 +71,7 @@ impl Body {
 impl Passing {
     fn new(inner: Incoming, exchange: Arc<Exchange>) -> Self {
         Self {
-            inner,
+            inner: Some(inner),
             exchange,
             ended: false,
         }
@@ -78,10 +86,17 @@ impl Passing {
         if let Some(reason) = self.exchange.killed() {
             return Poll::Ready(Some(Err(BodyError::Killed(reason))));
         }
-        match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
+        let Some(inner) = &mut self.inner else {
+            return Poll::Ready(None);
+        };
+        match ready!(Pin::new(inner).poll_frame(cx)) {
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref() {
                     count(&self.exchange, data.len() as u64);
+                    if let Err(refusal) = self.exchange.within_room() {
+                        self.exchange.cut(self.inner.take());
+                        return Poll::Ready(Some(Err(BodyError::TooMuch(refusal))));
+                    }
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -96,9 +111,21 @@ impl Passing {
         }
     }
 
-    fn is_read(&self) -> bool {
-        self.ended || self.inner.is_end_stream()
+    fn is_at_end(&self) -> bool {
+        self.inner.as_ref().is_none_or(HttpBody::is_end_stream)
     }
+
+    fn is_read(&self) -> bool {
+        self.ended || self.inner.as_ref().is_some_and(HttpBody::is_end_stream)
+    }
+}
+
+/// Reads on what was cut, into nothing: a client that is still sending would otherwise find a
+/// closed connection, and not the answer that says why.
+pub async fn let_finish(mut cut: Incoming) {
+    let rest = async { while let Some(Ok(_)) = cut.frame().await {} };
+    // Who sends for longer has had the time to look.
+    tokio::time::timeout(LAST_WORDS, rest).await.ok();
 }
 
 impl HttpBody for Body {
@@ -130,7 +157,7 @@ impl HttpBody for Body {
         match self {
             Self::Empty | Self::Whole(None) => true,
             Self::Whole(Some(_)) => false,
-            Self::ToTarget(passing) | Self::ToPerson(passing, _) => passing.inner.is_end_stream(),
+            Self::ToTarget(passing) | Self::ToPerson(passing, _) => passing.is_at_end(),
         }
     }
 
@@ -138,7 +165,10 @@ impl HttpBody for Body {
         match self {
             Self::Empty | Self::Whole(None) => SizeHint::with_exact(0),
             Self::Whole(Some(text)) => SizeHint::with_exact(text.len() as u64),
-            Self::ToTarget(passing) | Self::ToPerson(passing, _) => passing.inner.size_hint(),
+            Self::ToTarget(passing) | Self::ToPerson(passing, _) => {
+                let hint = passing.inner.as_ref().map(HttpBody::size_hint);
+                hint.unwrap_or_default()
+            }
         }
     }
 }

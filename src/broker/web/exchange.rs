@@ -4,12 +4,12 @@
 use std::{
     error::Error as _,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
-use hyper::{StatusCode, client::conn::http1};
+use hyper::{StatusCode, body::Incoming, client::conn::http1};
 
 use super::{
     body::Body,
@@ -17,11 +17,20 @@ use super::{
     sessions::WebSession,
     visit::InFlight,
 };
-use crate::{clock::Stopwatch, model::session::KillReason};
+use crate::{
+    clock::Stopwatch,
+    model::{refusal::Refusal, session::KillReason, web::Room},
+};
 
 pub struct Exchange {
     session: Arc<WebSession>,
     n: u64,
+    /// How much it may move.
+    room: Room,
+    /// Why it was cut before its end, where it moved more.
+    refused: OnceLock<Refusal>,
+    /// What was still coming then.
+    cut: Mutex<Option<Incoming>>,
     began: Stopwatch,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
@@ -33,11 +42,14 @@ pub struct Exchange {
 
 impl Exchange {
     /// Begins when its request was recorded, as number `n` of its session.
-    pub fn begin(session: Arc<WebSession>, n: u64, in_flight: InFlight) -> Arc<Self> {
+    pub fn begin(session: Arc<WebSession>, n: u64, room: Room, in_flight: InFlight) -> Arc<Self> {
         session.begun();
         Arc::new(Self {
             session,
             n,
+            room,
+            refused: OnceLock::new(),
+            cut: Mutex::default(),
             began: Stopwatch::start(),
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
@@ -64,6 +76,46 @@ impl Exchange {
     pub fn count_out(&self, bytes: u64) {
         self.bytes_out.fetch_add(bytes, Ordering::Relaxed);
         self.session.count_out(bytes);
+    }
+
+    /// Whether what has been counted is still allowed. The first no is audited.
+    pub fn within_room(&self) -> Result<(), Refusal> {
+        let down = self.bytes_out.load(Ordering::Relaxed);
+        self.room_for(self.sent(), down)
+    }
+
+    /// The same for an answer that says how long it will be.
+    pub fn room_for_answer(&self, bytes: u64) -> Result<(), Refusal> {
+        self.room_for(self.sent(), bytes)
+    }
+
+    fn room_for(&self, up: u64, down: u64) -> Result<(), Refusal> {
+        let Err(much) = self.room.holds(up, down) else {
+            return Ok(());
+        };
+        let refusal = self.session.permit().too_much(much);
+        if self.refused.set(refusal.clone()).is_ok() {
+            self.failed(refusal.code());
+            self.session
+                .session()
+                .audit_refused_later("web.request", &refusal);
+        }
+        Err(refusal)
+    }
+
+    pub fn cut(&self, rest: Option<Incoming>) {
+        *self.cut.lock().unwrap_or_else(PoisonError::into_inner) = rest;
+    }
+
+    /// What was still coming when it was cut.
+    pub fn rest(&self) -> Option<Incoming> {
+        let mut cut = self.cut.lock().unwrap_or_else(PoisonError::into_inner);
+        cut.take()
+    }
+
+    /// Why it was cut before its end.
+    pub fn refused(&self) -> Option<&Refusal> {
+        self.refused.get()
     }
 
     /// So much of the request has gone to the target.

@@ -16,7 +16,7 @@ use tracing::debug;
 
 use super::{
     answer::{Answer, wants_page},
-    body::Body,
+    body::{self, Body},
     callers::{self, Callers},
     exchange::Exchange,
     headers::{self, ACCOUNT, Told},
@@ -33,6 +33,7 @@ use crate::{
         capability::Use,
         name::{AccountName, TargetName},
         refusal::Refusal,
+        ways_in::WaysIn,
         web::CanonicalPath,
     },
     recording::RecordingError,
@@ -62,6 +63,7 @@ pub struct Passage<'a> {
     pub session: Arc<WebSession>,
     pub exchange: Arc<Exchange>,
     pub target: &'a TargetName,
+    pub ways_in: &'a WaysIn,
     /// The host as the person knows it.
     pub authority: &'a str,
     pub path_and_query: PathAndQuery,
@@ -129,6 +131,12 @@ impl Proxy {
         if asked.is_some() {
             same_origin(&request, &place.authority)?;
         }
+        let room = session.permit().room(method.as_str(), &path);
+        let announced = request.body().size_hint().lower();
+        if let Err(much) = room.holds(announced, 0) {
+            let refusal = session.permit().too_much(much);
+            return Err(self.refused(&session, &refusal, &place.target).await);
+        }
         let n = session.next();
         let line = RequestLine {
             n,
@@ -148,9 +156,10 @@ impl Proxy {
         let path_and_query = at_target(&session, &path, query)?;
         let in_flight = visit.in_flight(&session);
         let passage = Passage {
-            exchange: Exchange::begin(session.clone(), n, in_flight),
+            exchange: Exchange::begin(session.clone(), n, room, in_flight),
             session,
             target: &place.target,
+            ways_in: self.gate.ways_in(),
             authority: &place.authority,
             path_and_query,
             visit,
@@ -180,14 +189,19 @@ impl Proxy {
         }
         match allowed {
             Ok(()) => Ok(()),
-            Err(refusal) => {
-                session
-                    .session()
-                    .audit_refused("web.request", &refusal)
-                    .await;
-                Err(Answer::refusal(&refusal, target, self.gate.ways_in()))
-            }
+            Err(refusal) => Err(self.refused(session, &refusal, target).await),
         }
+    }
+
+    async fn refused(
+        &self,
+        session: &WebSession,
+        refusal: &Refusal,
+        target: &TargetName,
+    ) -> Answer {
+        let session = session.session();
+        session.audit_refused("web.request", refusal).await;
+        Answer::refusal(refusal, target, self.gate.ways_in())
     }
 
     fn not_recorded(
@@ -222,6 +236,9 @@ impl Proxy {
             Ok(answered) => answered,
             Err(answer) => {
                 passage.exchange.failed("no answer");
+                if let Some(rest) = passage.exchange.rest() {
+                    passage.visit.drive(body::let_finish(rest));
+                }
                 return Err(answer);
             }
         };
@@ -229,7 +246,7 @@ impl Proxy {
             let why = "the target changed the protocol without being asked";
             return Err(Answer::target("target-garbled", why));
         }
-        Ok(passage.passed_on(answer, way))
+        passage.passed_on(answer, way)
     }
 
     /// The headers as the target gets them.
@@ -362,6 +379,10 @@ impl Passage<'_> {
         if let Some(reason) = self.session.reason() {
             return Answer::ended(&reason, self.target);
         }
+        // It was the gateway that broke off.
+        if let Some(refusal) = self.exchange.refused() {
+            return Answer::refusal(refusal, self.target, self.ways_in);
+        }
         let why = match error {
             error if error.is_parse() => "answered with something that is no HTTP",
             error if error.is_incomplete_message() => "closed the connection without an answer",
@@ -378,14 +399,18 @@ impl Passage<'_> {
         self,
         answer: Response<Incoming>,
         way: Option<hyper::client::conn::http1::SendRequest<Body>>,
-    ) -> Response<Body> {
+    ) -> Result<Response<Body>, Answer> {
         let (mut parts, incoming) = answer.into_parts();
+        let announced = incoming.size_hint().lower();
+        if let Err(refusal) = self.exchange.room_for_answer(announced) {
+            return Err(Answer::refusal(&refusal, self.target, self.ways_in));
+        }
         parts.extensions.clear();
         parts.version = Version::default();
         self.translate(&mut parts.headers);
         self.exchange.status(parts.status);
         let body = Body::to_person(incoming, self.exchange, way);
-        Response::from_parts(parts, body)
+        Ok(Response::from_parts(parts, body))
     }
 
     pub fn translate(&self, headers: &mut hyper::HeaderMap) {

@@ -91,7 +91,7 @@ pub async fn open(
     };
     let (mut answer, _) = answered.map_err(|failed| passage.no_answer(&failed.why))?;
     if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return Ok(passage.passed_on(answer, None));
+        return passage.passed_on(answer, None);
     }
     let target = hyper::upgrade::on(&mut answer);
     let mut headers = std::mem::take(answer.headers_mut());
@@ -175,6 +175,9 @@ async fn pass_up(
             return std::future::pending().await;
         }
         exchange.count_in(count as u64);
+        if let Err(refusal) = exchange.within_room() {
+            return Err(io::Error::other(refusal));
+        }
         let written = async {
             target.write_all(&buffer[..count]).await?;
             target.flush().await
@@ -210,6 +213,9 @@ async fn pass_down(
             return person.shutdown().await;
         }
         exchange.count_out(count as u64);
+        if let Err(refusal) = exchange.within_room() {
+            return Err(io::Error::other(refusal));
+        }
         person.write_all(&buffer[..count]).await?;
         person.flush().await?;
         frames.take(&buffer[..count]);

@@ -18,7 +18,7 @@ pub use self::{
 };
 use super::{
     text::Text,
-    web::{CanonicalPath, HttpPattern, NotAnHttpPattern},
+    web::{CanonicalPath, HttpPattern, Most, NotAnHttpPattern},
 };
 
 /// One thing a session may do. A channel that needs one it has not is refused.
@@ -126,6 +126,14 @@ impl Capability {
                 pattern.fits(endpoint)
             }
             _ => false,
+        }
+    }
+
+    /// How much a request may move that this capability admits.
+    pub fn most(&self) -> Most {
+        match self {
+            Self::HttpListed(pattern) => pattern.most(),
+            _ => Most::default(),
         }
     }
 }

@@ -41,6 +41,9 @@ fn what_is_written_is_read_and_written_again() {
         "http:* /**",
         "http:GET,HEAD /api/**",
         "http:POST /api/*/run",
+        "http:PUT /files/** upload<=10MiB",
+        "http:GET /files/** download<=1GiB",
+        "http:* /** upload<=0B download<=500B",
         "websocket",
     ] {
         assert_eq!(parsed(text).to_string(), text);

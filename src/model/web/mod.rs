@@ -6,6 +6,7 @@ mod origin;
 mod path;
 mod pattern;
 mod pin;
+mod room;
 mod sign_in;
 
 use serde::{Deserialize, Serialize};
@@ -13,8 +14,9 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     origin::{NotAnOrigin, Origin},
     path::{CanonicalPath, NotAPath},
-    pattern::{HttpPattern, NotAnHttpPattern},
+    pattern::{HttpPattern, Most, NotAnHttpPattern},
     pin::{NotAPin, TlsPin},
+    room::{Room, TooMuch, Way},
     sign_in::{
         HeaderTemplate, NotAHeaderName, NotAQueryName, NotATemplate, QueryName, SecretHeader,
         WebSignIn,

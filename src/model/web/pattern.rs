@@ -1,4 +1,4 @@
-//! The requests that a policy lists: `GET,HEAD /api/**`.
+//! The requests that a policy lists: `GET,HEAD /api/**`, `PUT /files/** upload<=10MiB`.
 //!
 //! Compared with the canonical path, piece by piece. What is not listed is not admitted, and
 //! no wildcard stands for an empty piece, so that `//` opens nothing that `/` does not.
@@ -6,12 +6,21 @@
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use super::path::{CanonicalPath, NotAPath};
+use crate::model::size::{NotASize, Size};
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HttpPattern {
     /// None is every method.
     methods: Option<BTreeSet<String>>,
     pieces: Vec<Piece>,
+    most: Most,
+}
+
+/// How many bytes a request that fits may move; none is as many as it likes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Most {
+    pub upload: Option<Size>,
+    pub download: Option<Size>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,9 +42,18 @@ pub enum NotAnHttpPattern {
     Path(NotAPath),
     #[error("a wildcard stands alone between slashes, and ** stands last")]
     Wildcard,
+    #[error("behind the path stand upload<=SIZE and download<=SIZE, each once, in this order")]
+    Limit,
+    #[error("{0}")]
+    Size(NotASize),
 }
 
 impl HttpPattern {
+    /// How much what fits may move.
+    pub fn most(&self) -> Most {
+        self.most
+    }
+
     pub fn fits(&self, method: &str, path: &CanonicalPath) -> bool {
         let method_fits = match &self.methods {
             None => true,
@@ -66,7 +84,13 @@ impl FromStr for HttpPattern {
     type Err = NotAnHttpPattern;
 
     fn from_str(text: &str) -> Result<Self, NotAnHttpPattern> {
-        let (methods, path) = text.split_once(' ').ok_or(NotAnHttpPattern::Form)?;
+        let (methods, rest) = text.split_once(' ').ok_or(NotAnHttpPattern::Form)?;
+        // A path holds no blank.
+        let (path, limits) = match rest.split_once(' ') {
+            Some((path, limits)) => (path, Some(limits)),
+            None => (rest, None),
+        };
+        let most = limits.map(Most::read).transpose()?.unwrap_or_default();
         let methods = match methods {
             "*" => None,
             listed => Some(listed.split(',').map(method).collect::<Result<_, _>>()?),
@@ -85,7 +109,35 @@ impl FromStr for HttpPattern {
                 segment => Piece::Literal(segment.to_owned()),
             });
         }
-        Ok(Self { methods, pieces })
+        Ok(Self {
+            methods,
+            pieces,
+            most,
+        })
+    }
+}
+
+const UPLOAD: &str = "upload<=";
+const DOWNLOAD: &str = "download<=";
+
+impl Most {
+    fn read(text: &str) -> Result<Self, NotAnHttpPattern> {
+        let mut words = text.split(' ').peekable();
+        let mut limit = |name: &str| -> Result<Option<Size>, NotAnHttpPattern> {
+            let Some(size) = words.peek().and_then(|word| word.strip_prefix(name)) else {
+                return Ok(None);
+            };
+            words.next();
+            size.parse().map(Some).map_err(NotAnHttpPattern::Size)
+        };
+        let most = Self {
+            upload: limit(UPLOAD)?,
+            download: limit(DOWNLOAD)?,
+        };
+        match words.next() {
+            None => Ok(most),
+            Some(_) => Err(NotAnHttpPattern::Limit),
+        }
     }
 }
 
@@ -116,6 +168,12 @@ impl fmt::Display for HttpPattern {
                 Piece::One => f.write_str("/*")?,
                 Piece::Rest => f.write_str("/**")?,
             }
+        }
+        if let Some(upload) = self.most.upload {
+            write!(f, " {UPLOAD}{upload}")?;
+        }
+        if let Some(download) = self.most.download {
+            write!(f, " {DOWNLOAD}{download}")?;
         }
         Ok(())
     }
@@ -182,6 +240,14 @@ mod tests {
             "GET /a//b",
             "GET /a%2f",
             "GET /a?b",
+            "GET /a ",
+            "GET /a  upload<=1B",
+            "GET /a upload<=1B ",
+            "GET /a upload<=1",
+            "GET /a upload<1B",
+            "GET /a download<=1B upload<=1B",
+            "GET /a upload<=1B upload<=1B",
+            "GET /a size<=1B",
         ] {
             assert!(text.parse::<HttpPattern>().is_err(), "{text}");
         }

@@ -1,6 +1,7 @@
 //! Web targets: real clients through the real gateway to targets of other people's making.
 
 mod kill;
+mod limits;
 mod nginx;
 mod pass;
 mod raw;

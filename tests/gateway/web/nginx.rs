@@ -86,6 +86,7 @@ impl Nginx {
              location = /status {{ auth_basic off; stub_status; }}\n\
              location /upload/ {{ dav_methods PUT; }}\n\
              location /slow/ {{ alias {here}/www/; limit_rate 200k; }}\n\
+             location /packed/ {{ alias {here}/www/; gzip on; gzip_types *; gzip_proxied any; }}\n\
              location /moved {{ try_files /none @moved; }}\n\
              location @moved {{ add_header X-Seen $http_authorization always;\n\
              add_header Set-Cookie 'sid=1; Domain=door.localhost; Path=/' always;\n\
