@@ -3,20 +3,29 @@
 //! A packet's length and its body are two reads for the protocol library; here they are one
 //! system call, at full speed one for several packets. An idle connection keeps no large
 //! buffer for that.
+//!
+//! A connection in bulk gives way after each turn. Left to itself it would keep its thread
+//! for eight mebibytes, and a revoke would wait for that.
 
 use std::{
     io::{self, IoSlice},
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll, ready},
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    task::yield_now,
+};
 
 const SMALL: usize = 4 * 1024;
 const LARGE: usize = 64 * 1024;
 
 /// So many small reads in a row are taken for the end of a bulk transfer.
 const CALM: u8 = 32;
+
+/// So much is read before everybody else has had a turn.
+const TURN: usize = 256 * 1024;
 
 #[derive(Debug)]
 pub struct ReadAhead<S> {
@@ -26,6 +35,8 @@ pub struct ReadAhead<S> {
     from: usize,
     to: usize,
     calm: u8,
+    /// Read in this turn.
+    turn: usize,
 }
 
 impl<S> ReadAhead<S> {
@@ -36,6 +47,7 @@ impl<S> ReadAhead<S> {
             from: 0,
             to: 0,
             calm: 0,
+            turn: 0,
         }
     }
 
@@ -64,10 +76,20 @@ impl<S: AsyncRead + Unpin> AsyncRead for ReadAhead<S> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.from == this.to {
+            if this.turn >= TURN {
+                this.turn = 0;
+                // Comes back after whatever is ready, and after a look at the sockets.
+                ready!(pin!(yield_now()).poll(cx));
+            }
             this.adapt();
             let mut read = ReadBuf::new(&mut this.buffer);
-            ready!(Pin::new(&mut this.stream).poll_read(cx, &mut read))?;
+            let polled = Pin::new(&mut this.stream).poll_read(cx, &mut read);
+            if polled.is_pending() {
+                this.turn = 0;
+            }
+            ready!(polled)?;
             (this.from, this.to) = (0, read.filled().len());
+            this.turn += this.to;
         }
         let count = into.remaining().min(this.to - this.from);
         into.put_slice(&this.buffer[this.from..this.from + count]);
