@@ -197,7 +197,7 @@ async fn a_recording_volume_that_cannot_be_written_refuses_sessions_and_still_le
 
 #[tokio::test]
 async fn the_whole_line_holds_on_postgresql() {
-    let database = crate::support::Postgres::make().await;
+    let database = crate::postgres::Postgres::make().await;
     let scene = scene_with(&database.config()).await;
     let id = scene.approved().await;
     let live = live(&scene).await;

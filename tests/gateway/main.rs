@@ -18,6 +18,7 @@ mod jump;
 mod life;
 mod limits;
 mod notice;
+mod postgres;
 mod proof;
 mod recording;
 mod ssh;
