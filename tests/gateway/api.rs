@@ -1,6 +1,6 @@
 //! The admin endpoint over its real socket: TLS, HTTP/2, bounds, streams, and what it cuts.
 
-use std::{collections::BTreeSet, process::Stdio};
+use std::collections::BTreeSet;
 
 use futures::StreamExt as _;
 use reqwest::{Method, StatusCode, Version};
@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
-    time::timeout,
 };
 
 use crate::{
-    sshd::Sshd,
+    scene::{Scene, scene},
+    seen::{ended, shown, within},
     support::{Gateway, PASSWORD, PATIENCE, text},
 };
 
@@ -89,10 +89,7 @@ async fn it_speaks_http_2_and_1_over_tls_and_nothing_in_clear() {
         .unwrap();
     let mut told = Vec::new();
     // An alert or a reset; never an answer.
-    timeout(PATIENCE, clear.read_to_end(&mut told))
-        .await
-        .expect("it is closed")
-        .ok();
+    within("the end", clear.read_to_end(&mut told)).await.ok();
     assert!(!told.starts_with(b"HTTP/"), "{told:?}");
 }
 
@@ -101,10 +98,7 @@ async fn who_says_nothing_is_not_waited_for() {
     let gateway = Gateway::start().await;
     let mut silent = TcpStream::connect(gateway.admin).await.unwrap();
     let mut told = Vec::new();
-    timeout(PATIENCE, silent.read_to_end(&mut told))
-        .await
-        .expect("it is closed")
-        .ok();
+    within("the end", silent.read_to_end(&mut told)).await.ok();
     assert!(told.is_empty());
     gateway.get(&gateway.root, "/me").await;
 }
@@ -154,52 +148,23 @@ async fn watchers_are_told_and_let_go_when_the_gateway_stops() {
     gateway
         .post(&gateway.root, "/groups", json!({"name": "dba"}))
         .await;
-    let first = timeout(PATIENCE, events.next())
-        .await
-        .expect("it comes")
-        .unwrap()
-        .unwrap();
-    assert_eq!(first, "event: group\ndata: {\"id\":\"dba\"}\n\n");
+    let first = within("an event", events.next()).await.unwrap();
+    assert_eq!(first.unwrap(), "event: group\ndata: {\"id\":\"dba\"}\n\n");
     let status = gateway.terminate().await;
     assert!(status.success(), "{status}");
     // The rest of the stream, which ends.
     let rest = async { while let Some(Ok(_)) = events.next().await {} };
-    timeout(PATIENCE, rest).await.expect("it ends");
+    within("the end", rest).await;
 }
 
 #[tokio::test]
 async fn adversarial_44_a_disabled_user_loses_sessions_and_tokens() {
-    let (gateway, sshd) = tokio::join!(Gateway::start(), Sshd::start());
-    sshd.enter(&gateway, "db1").await;
-    let alice = gateway.person("alice", &["requester"]).await;
-    let bob = gateway.person("bob", &["approver"]).await;
-    let ask = json!({"target": "db1", "reason": "disk is full", "ticket": "CHG1"});
-    let asked = gateway.post(&alice.token, "/checkouts", ask).await;
-    let path = format!("/checkouts/{}/approve", text(&asked["code"]));
-    gateway.post(&bob.token, &path, json!({})).await;
-    let mut live = gateway
-        .ssh_command(&alice, "alice+db1")
-        .arg("echo in; sleep 600")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut some = [0; 3];
-    live.stdout
-        .as_mut()
-        .unwrap()
-        .read_exact(&mut some)
-        .await
-        .unwrap();
-
-    gateway
-        .post(&gateway.root, "/users/alice/disable", json!({}))
-        .await;
-    let output = timeout(PATIENCE, live.wait_with_output())
-        .await
-        .expect("ssh ends")
-        .unwrap();
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let scene = scene().await;
+    let Scene { gateway, alice, .. } = &scene;
+    scene.approved().await;
+    let live = scene.live().await;
+    gateway.disable("alice").await;
+    let told = ended(live).await.stderr;
     assert!(told.contains("Access ended: "), "{told}");
     let (status, _) = gateway.call(&alice.token, Method::GET, "/me", None).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
@@ -219,29 +184,16 @@ async fn adversarial_44_a_disabled_user_loses_sessions_and_tokens() {
 
 #[tokio::test]
 async fn one_session_is_killed_with_a_word_and_its_recording_is_played() {
-    let (gateway, sshd) = tokio::join!(Gateway::start(), Sshd::start());
-    sshd.enter(&gateway, "db1").await;
-    let alice = gateway.person("alice", &["requester"]).await;
-    let bob = gateway.person("bob", &["approver"]).await;
+    let scene = scene().await;
+    let (gateway, bob) = (&scene.gateway, &scene.bob);
     let carol = gateway.person("carol", &["requester"]).await;
-    let ask = json!({"target": "db1", "reason": "disk is full", "ticket": "CHG1"});
-    let asked = gateway.post(&alice.token, "/checkouts", ask).await;
-    let path = format!("/checkouts/{}/approve", text(&asked["code"]));
-    gateway.post(&bob.token, &path, json!({})).await;
-    let mut live = gateway
-        .ssh_command(&alice, "alice+db1")
-        .arg("echo to-be-seen; sleep 600")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut some = [0; 11];
-    live.stdout
-        .as_mut()
-        .unwrap()
-        .read_exact(&mut some)
-        .await
-        .unwrap();
+    let asked = gateway.ask(&scene.alice, "db1").await;
+    // A check-out answers to its code as to its id.
+    let code = text(&asked["code"]);
+    scene.answer(&code, "approve", "").await;
+    let live = scene.ssh(&["echo to-be-seen; sleep 600"]).spawn();
+    let mut live = live.unwrap();
+    shown(&mut live, 11).await;
     let sessions = gateway.get(&bob.token, "/sessions?live=true").await;
     let id = text(&sessions["items"][0]["id"]);
     assert_eq!(sessions["items"][0]["user_name"], "alice");
@@ -253,18 +205,13 @@ async fn one_session_is_killed_with_a_word_and_its_recording_is_played() {
     gateway
         .post(&bob.token, &kill, json!({"message": "wrong host"}))
         .await;
-    let output = timeout(PATIENCE, live.wait_with_output())
-        .await
-        .expect("ssh ends")
-        .unwrap();
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let told = ended(live).await.stderr;
     assert!(
         told.contains("this session was closed by bob: wrong host"),
         "{told}"
     );
-    let checkout = gateway
-        .get(&alice.token, &format!("/checkouts/{}", text(&asked["id"])))
-        .await;
+    let path = format!("/checkouts/{}", text(&asked["id"]));
+    let checkout = gateway.get(&scene.alice.token, &path).await;
     assert_eq!(checkout["status"], "active", "its check-out lives on");
 
     let recording = gateway

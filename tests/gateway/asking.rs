@@ -1,54 +1,14 @@
 //! Somebody without a check-out asks in place, waits, and goes on: the real ssh in a terminal.
 
-use std::process::Stdio;
-
-use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
-    life::{Scene, scene, scene_with},
+    scene::{Scene, scene, scene_with},
     support::{PASSWORD, text},
     terminal::Terminal,
 };
 
 impl Scene {
-    /// Changes the default policy.
-    pub async fn terms(&self, change: Value) {
-        let gateway = &self.gateway;
-        let path = "/policies/default";
-        let mut policy = gateway.get(&gateway.root, path).await;
-        for (name, value) in change.as_object().unwrap() {
-            policy["terms"][name] = value.clone();
-        }
-        let body = json!({ "description": policy["description"], "terms": policy["terms"] });
-        gateway.must(&gateway.root, Method::PUT, path, body).await;
-    }
-
-    pub async fn checkouts(&self) -> Vec<Value> {
-        let page = self
-            .gateway
-            .get(&self.gateway.root, "/checkouts?view=all")
-            .await;
-        page["items"].as_array().unwrap().clone()
-    }
-
-    /// The one request there is, once it is there.
-    pub async fn requested(&self) -> String {
-        self.gateway
-            .eventually("a request", async || {
-                let checkouts = self.checkouts().await;
-                assert!(checkouts.len() < 2, "one request, not {checkouts:?}");
-                checkouts.first().map(|checkout| text(&checkout["id"]))
-            })
-            .await
-    }
-
-    pub async fn answer(&self, id: &str, verb: &str, message: &str) {
-        let path = format!("/checkouts/{id}/{verb}");
-        let body = json!({ "message": message });
-        self.gateway.post(&self.bob.token, &path, body).await;
-    }
-
     fn person(&self, login: &str, arguments: &[&str]) -> Terminal {
         Terminal::ssh(&self.gateway, &self.alice, login, arguments)
     }
@@ -181,27 +141,23 @@ async fn ctrl_c_at_a_question_asks_for_nothing() {
 #[tokio::test]
 async fn a_client_that_cannot_be_asked_gets_one_line_and_its_own_status_and_the_next_try_works() {
     let scene = scene().await;
-    let batch = async || {
-        let mut command = scene.gateway.ssh_command(&scene.alice, "alice+db1");
-        let output = command.arg("echo in").output().await.unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        let out = String::from_utf8_lossy(&output.stdout).into_owned();
-        (output.status.code(), out, said)
-    };
+    let batch = async || scene.seen(&["echo in"]).await;
     // A reason and a ticket are required, and there is nobody to ask.
-    let (status, _, said) = batch().await;
-    assert_eq!(status, Some(77));
-    assert!(said.contains("alice@localhost request db1"), "{said}");
+    let refused = batch().await;
+    assert_eq!(refused.status, Some(77));
+    let advice = "alice@localhost request db1";
+    assert!(refused.stderr.contains(advice), "{refused:?}");
     assert!(scene.checkouts().await.is_empty());
     // Nothing is required: it is asked for at once, and asked for once.
     scene
         .terms(json!({ "ticket": "optional", "reason": "none" }))
         .await;
     for _ in 0..2 {
-        let (status, out, said) = batch().await;
-        assert_eq!(status, Some(75), "{said}");
-        assert_eq!(out, "");
-        let said = said
+        let waits = batch().await;
+        assert_eq!(waits.status, Some(75), "{waits:?}");
+        assert_eq!(waits.stdout, "");
+        let said = waits
+            .stderr
             .lines()
             .filter(|line| !line.starts_with("Warning"))
             .collect::<Vec<_>>();
@@ -215,8 +171,7 @@ async fn a_client_that_cannot_be_asked_gets_one_line_and_its_own_status_and_the_
     }
     let id = scene.requested().await;
     scene.answer(&id, "approve", "").await;
-    let (status, out, said) = batch().await;
-    assert_eq!((status, out.as_str()), (Some(0), "in\n"), "{said}");
+    assert_eq!(batch().await.well().stdout, "in\n");
 }
 
 #[tokio::test]
@@ -225,39 +180,25 @@ async fn programs_that_try_again_and_again_make_one_request() {
     scene
         .terms(json!({ "ticket": "none", "reason": "none" }))
         .await;
-    let tries = (0..6).map(|_| {
-        let mut command = scene.gateway.ssh_command(&scene.alice, "alice+db1");
-        async move { command.arg("true").status().await.unwrap().code() }
-    });
-    let statuses = futures::future::join_all(tries).await;
-    assert_eq!(statuses, [Some(75); 6]);
+    let tries = (0..6).map(|_| scene.seen(&["true"]));
+    for tried in futures::future::join_all(tries).await {
+        assert_eq!(tried.status, Some(75), "{tried:?}");
+    }
     scene.requested().await;
-    let audit = scene
-        .gateway
-        .get(&scene.gateway.root, "/audit?limit=200")
-        .await;
-    let events = audit["items"].as_array().unwrap().iter();
-    let asked = events.filter(|event| event["event"]["kind"] == "checkout.request");
+    let events = scene.gateway.list("/audit?limit=200").await;
+    let asked = events
+        .iter()
+        .filter(|event| event["event"]["kind"] == "checkout.request");
     assert_eq!(asked.count(), 1);
 }
 
 #[tokio::test]
 async fn a_terminal_that_nobody_sits_at_is_told_as_well() {
     let scene = scene().await;
-    let output = scene
-        .gateway
-        .ssh_command(&scene.alice, "alice+db1")
-        .args(["-tt", "true"])
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .unwrap();
-    assert_eq!(output.status.code(), Some(77));
-    let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        told.contains("you have no active check-out for db1"),
-        "{told}"
-    );
+    let told = scene.seen(&["-tt", "true"]).await;
+    assert_eq!(told.status, Some(77));
+    let sentence = "you have no active check-out for db1";
+    assert!(told.stdout.contains(sentence), "{told:?}");
 }
 
 #[tokio::test]
@@ -291,11 +232,9 @@ async fn at_a_password_prompt_the_questions_follow_and_reach_a_command_too() {
 async fn with_a_key_the_questions_come_at_sign_in_where_the_operator_wants_it() {
     let scene = scene_with("ssh.ask_at_sign_in = true").await;
     // Batch mode gives up here; it is told how to ask all the same.
-    let mut batch = scene.gateway.ssh_command(&scene.alice, "alice+db1");
-    let output = batch.arg("true").output().await.unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(255), "{said}");
-    assert!(said.contains("ask with: ssh -t -p "), "{said}");
+    let batch = scene.seen(&["true"]).await;
+    assert_eq!(batch.status, Some(255), "{batch:?}");
+    assert!(batch.stderr.contains("ask with: ssh -t -p "), "{batch:?}");
     let mut terminal = scene.person("alice+db1", &["--", "echo $((6*7))"]);
     terminal.sees("Ticket: ").await;
     terminal.types("CHG1\r").await;
@@ -309,9 +248,7 @@ async fn with_a_key_the_questions_come_at_sign_in_where_the_operator_wants_it() 
     terminal.sees("42").await;
     assert_eq!(terminal.ends().await, 0);
     // With a check-out there is no further step.
-    let mut command = scene.gateway.ssh_command(&scene.alice, "alice+db1");
-    let again = command.arg("true").status().await.unwrap();
-    assert!(again.success());
+    scene.seen(&["true"]).await.well();
 }
 
 #[tokio::test]
@@ -331,11 +268,7 @@ async fn a_user_who_is_disabled_does_not_go_on_waiting() {
     let scene = scene().await;
     let mut terminal = scene.person("alice+db1", &[]);
     fills_in(&mut terminal).await;
-    let path = "/users/alice/disable";
-    scene
-        .gateway
-        .post(&scene.gateway.root, path, json!({}))
-        .await;
+    scene.gateway.disable("alice").await;
     assert_ne!(terminal.ends().await, 0);
     assert!(!scene.sshd.log().contains("Accepted"), "never reached");
 }

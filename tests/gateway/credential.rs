@@ -1,17 +1,20 @@
 //! Entering targets: with certificates of the gateway's user authority, and only targets that
 //! prove who they are, by a key or by a certificate of an authority of theirs.
 
-use std::{path::Path, process::Stdio};
+use std::path::Path;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::{
+    people::Person,
+    seen::{Seen, seen},
     sshd::{Sshd, keygen},
-    support::{Gateway, PATIENCE, Person, text},
+    support::{Gateway, text},
 };
 
+/// Targets are what each test makes them.
 struct Scene {
     gateway: Gateway,
     alice: Person,
@@ -20,8 +23,7 @@ struct Scene {
 
 async fn scene() -> Scene {
     let gateway = Gateway::start().await;
-    let alice = gateway.person("alice", &["requester"]).await;
-    let bob = gateway.person("bob", &["approver"]).await;
+    let (alice, bob) = gateway.people().await;
     Scene {
         gateway,
         alice,
@@ -30,60 +32,27 @@ async fn scene() -> Scene {
 }
 
 impl Scene {
-    async fn check_out(&self, target: &str) -> String {
-        let ask = json!({
-            "target": target, "reason": "disk is full", "ticket": "CHG0012345", "duration": "1h",
-        });
-        let asked = self.gateway.post(&self.alice.token, "/checkouts", ask);
-        let id = text(&asked.await["id"]);
-        let approve = format!("/checkouts/{id}/approve");
-        self.gateway
-            .post(&self.bob.token, &approve, json!({}))
-            .await;
-        id
+    async fn approved_for(&self, target: &str) {
+        let (alice, bob) = (&self.alice, &self.bob);
+        self.gateway.check_out(alice, bob, target).await;
     }
 
-    async fn ssh(&self, target: &str, command: &str) -> (Option<i32>, String, String) {
-        let mut ssh = self
-            .gateway
-            .ssh_command(&self.alice, &format!("alice+{target}"));
-        ssh.args(["-o", "LogLevel=ERROR", command])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let output = tokio::time::timeout(PATIENCE, ssh.output()).await;
-        let output = output.expect("ssh hung").unwrap();
-        (
-            output.status.code(),
-            String::from_utf8_lossy(&output.stdout).into_owned(),
-            String::from_utf8_lossy(&output.stderr).into_owned(),
-        )
+    async fn ssh(&self, target: &str, command: &str) -> Seen {
+        let login = format!("alice+{target}");
+        let quietly = ["-o", "LogLevel=ERROR", command];
+        self.gateway.seen(&self.alice, &login, &quietly).await
     }
 
     async fn pin(&self, target: &str, lines: Vec<String>) {
-        let root = &self.gateway.root;
-        let change = json!({ "host_keys": lines });
         let path = format!("/targets/{target}");
-        self.gateway.must(root, Method::PATCH, &path, change).await;
+        let change = json!({ "host_keys": lines });
+        self.gateway.patch(&path, change).await;
     }
 
-    /// The command line of the first admin.
+    /// The command line of the first admin: whether it did it, and what it said.
     async fn admin(&self, arguments: &[&str]) -> (bool, String) {
-        let output = Command::new(env!("CARGO_BIN_EXE_doorward"))
-            .args(arguments)
-            .env("HOME", self.gateway.dir.path())
-            .env("XDG_CONFIG_HOME", self.gateway.dir.path().join("config"))
-            .env("DOORWARD_SERVER", self.gateway.url())
-            .env("DOORWARD_CA", self.gateway.ca())
-            .env("DOORWARD_TOKEN", &self.gateway.root)
-            .stdin(Stdio::null())
-            .output()
-            .await
-            .unwrap();
-        let said = [output.stdout, output.stderr].concat();
-        (
-            output.status.success(),
-            String::from_utf8_lossy(&said).into_owned(),
-        )
+        let done = seen(self.gateway.doorward(&self.gateway.root, arguments)).await;
+        (done.status == Some(0), done.stdout + &done.stderr)
     }
 }
 
@@ -138,9 +107,9 @@ async fn trusting(scene: &Scene) -> (Sshd, String) {
 async fn a_target_is_entered_with_a_certificate_for_this_session_alone() {
     let scene = scene().await;
     let (sshd, account) = trusting(&scene).await;
-    scene.check_out("db1").await;
-    let (status, out, err) = scene.ssh("db1", "echo in; echo [$SSH_AUTH_SOCK]").await;
-    assert_eq!((status, out.as_str()), (Some(0), "in\n[]\n"), "{err}");
+    scene.approved_for("db1").await;
+    let done = scene.ssh("db1", "echo in; echo [$SSH_AUTH_SOCK]").await;
+    assert_eq!(done.well().stdout, "in\n[]\n");
 
     // The target's own log names the check-out and the person, and the serial that the
     // auditor has.
@@ -167,16 +136,17 @@ async fn a_target_is_entered_with_a_certificate_for_this_session_alone() {
     let principals = scene.gateway.dir.path().join("principals");
     for (listed, expected) in [("somebody", Some(69)), (sshd.login.as_str(), Some(0))] {
         std::fs::write(&principals, format!("{listed}\n")).unwrap();
-        let (status, _, err) = scene.ssh("db1", "true").await;
-        assert_eq!(status, expected, "{listed}: {err}");
+        let done = scene.ssh("db1", "true").await;
+        assert_eq!(done.status, expected, "{listed}: {done:?}");
     }
     // A target that trusts another authority lets nobody in.
     let other = sshd.dir.path().join("other_ca");
     keygen(&other).await;
     std::fs::write(scene.gateway.dir.path().join("user_ca.pub"), line(&other)).unwrap();
-    let (status, _, err) = scene.ssh("db1", "true").await;
-    assert_eq!(status, Some(69), "{err}");
-    assert!(err.contains("refused the credential of root"), "{err}");
+    let refused = scene.ssh("db1", "true").await;
+    assert_eq!(refused.status, Some(69), "{refused:?}");
+    let sentence = "refused the credential of root";
+    assert!(refused.stderr.contains(sentence), "{refused:?}");
     // And there is nothing to show to anybody.
     let root = &scene.gateway.root;
     let secret = json!({ "kind": "ssh-ca", "value": "x" });
@@ -192,15 +162,13 @@ async fn a_target_is_entered_with_a_certificate_for_this_session_alone() {
 async fn the_user_authority_outlives_restarts_and_new_vault_keys() {
     let mut scene = scene().await;
     let (_sshd, _) = trusting(&scene).await;
-    scene.check_out("db1").await;
+    scene.approved_for("db1").await;
     let config = scene.gateway.config().display().to_string();
     let (done, said) = scene.admin(&["vault", "rekey", "--config", &config]).await;
     assert!(done, "{said}");
-    let (status, _, err) = scene.ssh("db1", "true").await;
-    assert_eq!(status, Some(0), "{err}");
+    scene.ssh("db1", "true").await.well();
     scene.gateway.crash_and_restart().await;
-    let (status, _, err) = scene.ssh("db1", "true").await;
-    assert_eq!(status, Some(0), "{err}");
+    scene.ssh("db1", "true").await.well();
 }
 
 #[tokio::test]
@@ -239,12 +207,12 @@ async fn a_target_proves_itself_by_one_of_several_keys_or_by_an_authority() {
 
     let sshd = Sshd::start().await;
     sshd.enter(&scene.gateway, "db1").await;
-    scene.check_out("db1").await;
+    scene.approved_for("db1").await;
     // The next key is pinned before the target has it: nobody notices the change.
     scene
         .pin("db1", vec![line(&at("next")), sshd.host_key.clone()])
         .await;
-    assert_eq!(scene.ssh("db1", "true").await.0, Some(0));
+    scene.ssh("db1", "true").await.well();
 
     for (shown, pinned, expected) in [
         ("good", "ca", None),
@@ -260,17 +228,17 @@ async fn a_target_proves_itself_by_one_of_several_keys_or_by_an_authority() {
         let name = format!("t-{}{}", shown, if pinned == "ca" { "" } else { "-other" });
         let sshd = Sshd::start_with(&shows(shown)).await;
         sshd.enter(&scene.gateway, &name).await;
-        scene.check_out(&name).await;
+        scene.approved_for(&name).await;
         // As it stands in a known_hosts, with host patterns.
         let pin =
             authority(pinned).replacen("@cert-authority ", "@cert-authority *.example.org ", 1);
         scene.pin(&name, vec![pin]).await;
-        let (status, _, err) = scene.ssh(&name, "true").await;
+        let done = scene.ssh(&name, "true").await;
         match expected {
-            None => assert_eq!(status, Some(0), "{shown}: {err}"),
+            None => assert_eq!(done.status, Some(0), "{shown}: {done:?}"),
             Some(why) => {
-                assert_eq!(status, Some(69), "{shown}: {err}");
-                assert!(err.contains(why), "{shown}: {err}");
+                assert_eq!(done.status, Some(69), "{shown}: {done:?}");
+                assert!(done.stderr.contains(why), "{shown}: {done:?}");
                 assert!(!sshd.log().contains("Accepted"), "{shown}");
             }
         }
@@ -300,8 +268,8 @@ async fn an_admin_looks_at_a_servers_keys_and_pins_them() {
     .await;
     sshd.enter(&scene.gateway, "db1").await;
     scene.pin("db1", vec![line(&at("ca"))]).await;
-    scene.check_out("db1").await;
-    assert_eq!(scene.ssh("db1", "true").await.0, Some(69));
+    scene.approved_for("db1").await;
+    assert_eq!(scene.ssh("db1", "true").await.status, Some(69));
 
     let place = format!("127.0.0.1:{}", sshd.port);
     let (done, said) = scene.admin(&["target", "scan", &place]).await;
@@ -319,8 +287,7 @@ async fn an_admin_looks_at_a_servers_keys_and_pins_them() {
         .admin(&["target", "scan", &place, "--pin", "db1", "--yes"])
         .await;
     assert!(done, "{said}");
-    let (status, _, err) = scene.ssh("db1", "true").await;
-    assert_eq!(status, Some(0), "{err}");
+    scene.ssh("db1", "true").await.well();
     assert!(!sshd.log().contains("Accepted publickey for scan"));
 
     let looked = |event: &Value| event["event"]["kind"] == "target.scan";

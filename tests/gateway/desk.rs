@@ -1,54 +1,43 @@
 //! The desk: `ssh alice@gateway`, line by line and one command at a time.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
-    life::{Scene, scene},
-    support::{Person, text},
+    people::Person,
+    scene::{Scene, scene},
+    seen::{Seen, fed},
+    support::text,
     terminal::Terminal,
 };
 
-struct Said {
-    status: Option<i32>,
-    out: String,
-    err: String,
-}
-
 /// One command, without a terminal.
-async fn run(scene: &Scene, person: &Person, name: &str, line: &str) -> Said {
-    let mut command = scene.gateway.ssh_command(person, name);
-    let output = command.arg(line).output().await.unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Said {
-        status: output.status.code(),
-        out: text(&output.stdout),
-        err: text(&output.stderr),
-    }
+async fn run(scene: &Scene, person: &Person, name: &str, line: &str) -> Seen {
+    scene.gateway.seen(person, name, &[line]).await
 }
 
 #[tokio::test]
 async fn one_goes_from_nothing_to_a_session_and_back_with_ssh_alone() {
     let scene = scene().await;
     let (alice, bob) = (&scene.alice, &scene.bob);
-    let said = run(&scene, alice, "alice", "targets").await;
-    assert_eq!(said.status, Some(0), "{}", said.err);
-    assert!(said.out.contains("db1"), "{}", said.out);
+    let said = run(&scene, alice, "alice", "targets").await.well();
+    assert!(said.stdout.contains("db1"), "{}", said.stdout);
     let ask = "request db1 --ticket CHG1 --reason 'disk is full' --json";
-    let said = run(&scene, alice, "alice", ask).await;
-    assert_eq!(said.status, Some(0), "{}", said.err);
-    let checkout: Value = serde_json::from_str(&said.out).unwrap();
+    let said = run(&scene, alice, "alice", ask).await.well();
+    let checkout: Value = serde_json::from_str(&said.stdout).unwrap();
     assert_eq!(checkout["reason"], "disk is full", "a quoted word is one");
     let code = text(&checkout["code"]);
     let said = run(&scene, bob, "bob", "checkouts --waiting").await;
-    assert!(said.out.contains(&code), "{}", said.out);
-    let said = run(&scene, bob, "bob", &format!("approve {code} -m ok")).await;
-    assert_eq!(said.status, Some(0), "{}", said.err);
-    let said = run(&scene, alice, "alice", &format!("wait {code}")).await;
-    assert_eq!(said.status, Some(0), "{}", said.err);
-    let mut command = scene.gateway.ssh_command(alice, "alice+db1");
-    assert!(command.arg("true").status().await.unwrap().success());
-    let said = run(&scene, alice, "alice", &format!("check-in {code}")).await;
-    assert_eq!(said.status, Some(0), "{}", said.err);
+    assert!(said.stdout.contains(&code), "{}", said.stdout);
+    run(&scene, bob, "bob", &format!("approve {code} -m ok"))
+        .await
+        .well();
+    run(&scene, alice, "alice", &format!("wait {code}"))
+        .await
+        .well();
+    scene.seen(&["true"]).await.well();
+    run(&scene, alice, "alice", &format!("check-in {code}"))
+        .await
+        .well();
     assert_eq!(scene.checkouts().await[0]["status"], "checked-in");
 }
 
@@ -70,19 +59,12 @@ async fn the_desk_refuses_what_the_api_refuses_with_the_same_status() {
         (format!("wait {code} --timeout 1s"), 75, "still stands"),
     ] {
         let said = run(&scene, &scene.alice, "alice", &line).await;
-        assert_eq!(
-            said.status,
-            Some(status),
-            "{line}: {} {}",
-            said.out,
-            said.err
-        );
-        assert!(said.err.contains(sentence), "{line}: {}", said.err);
-        assert_eq!(said.out, "", "{line}");
+        assert_eq!(said.status, Some(status), "{line}: {said:?}");
+        assert!(said.stderr.contains(sentence), "{line}: {said:?}");
+        assert_eq!(said.stdout, "", "{line}");
     }
-    let help = run(&scene, &scene.alice, "alice", "help").await;
-    assert_eq!(help.status, Some(0));
-    assert!(help.out.contains("check-in"), "{}", help.out);
+    let help = run(&scene, &scene.alice, "alice", "help").await.well();
+    assert!(help.stdout.contains("check-in"), "{}", help.stdout);
     let path = format!("/checkouts/{id}");
     let checkout = scene.gateway.get(&scene.gateway.root, &path).await;
     assert_eq!(checkout["status"], "requested");
@@ -134,11 +116,7 @@ async fn a_desk_ends_with_its_user() {
     let scene = scene().await;
     let mut terminal = Terminal::ssh(&scene.gateway, &scene.alice, "alice", &[]);
     terminal.sees("alice@").await;
-    let path = "/users/alice/disable";
-    scene
-        .gateway
-        .post(&scene.gateway.root, path, json!({}))
-        .await;
+    scene.gateway.disable("alice").await;
     assert_ne!(terminal.ends().await, 0);
     assert!(terminal.shown.contains("disabled"), "{}", terminal.shown);
 }
@@ -149,32 +127,18 @@ async fn what_others_wrote_moves_no_cursor_and_what_is_typed_cannot_either() {
     let line = "request db1 --ticket CHG1 --reason $'\x1b]0;gone\x07' --json";
     let said = run(&scene, &scene.alice, "alice", line).await;
     assert_ne!(said.status, Some(0));
-    assert!(!said.err.contains('\x1b') && !said.out.contains('\x1b'));
+    assert!(!said.stderr.contains('\x1b') && !said.stdout.contains('\x1b'));
     let said = run(&scene, &scene.alice, "alice", "\x1b[2J\u{202e}").await;
     assert_eq!(said.status, Some(2));
-    assert!(!said.err.contains('\x1b'), "{:?}", said.err);
-    assert!(!said.err.contains('\u{202e}'), "{:?}", said.err);
+    assert!(!said.stderr.contains('\x1b'), "{:?}", said.stderr);
+    assert!(!said.stderr.contains('\u{202e}'), "{:?}", said.stderr);
 }
 
 #[tokio::test]
 async fn a_script_runs_line_by_line_until_one_fails() {
-    use std::process::Stdio;
-    use tokio::io::AsyncWriteExt;
-
     let scene = scene().await;
-    let mut command = scene.gateway.ssh_command(&scene.alice, "alice");
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let lines = b"# what there is\ntargets\nnonsense\ntargets\n";
-    stdin.write_all(lines).await.unwrap();
-    drop(stdin);
-    let output = child.wait_with_output().await.unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    let out = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!(out.matches("db1").count(), 1, "{out}");
+    let desk = scene.gateway.ssh_command(&scene.alice, "alice");
+    let said = fed(desk, b"# what there is\ntargets\nnonsense\ntargets\n").await;
+    assert_eq!(said.status, Some(2));
+    assert_eq!(said.stdout.matches("db1").count(), 1, "{said:?}");
 }

@@ -4,126 +4,53 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    process::Stdio,
 };
 
-use serde_json::{Value, json};
-use tempfile::TempDir;
-use tokio::{io::AsyncWriteExt as _, process::Command};
+use serde_json::Value;
+use tokio::process::Command;
 
 use crate::{
-    sshd::Sshd,
-    support::{Gateway, PATIENCE, Person, text},
+    scene::{Scene, Way, scene},
+    seen::{Seen, fed, seen},
+    support::text,
 };
 
-/// Alice may do what the policy's capabilities say; her files are in a folder of her own.
-struct Scene {
-    gateway: Gateway,
-    sshd: Sshd,
-    alice: Person,
-    bob: Person,
-    checkout: String,
-    dir: TempDir,
-}
-
-#[derive(Clone, Copy)]
-enum Way {
-    Direct,
-    Gateway,
-}
-
-async fn scene(capabilities: &[&str]) -> Scene {
-    let (gateway, sshd) = tokio::join!(Gateway::start(), Sshd::start());
-    let terms = json!({ "capabilities": capabilities });
-    let policy = json!({ "name": "files", "terms": terms });
-    gateway.post(&gateway.root, "/policies", policy).await;
-    sshd.enter(&gateway, "db1").await;
-    let of_it = json!({ "policy": "files" });
-    let patch = reqwest::Method::PATCH;
-    gateway
-        .must(&gateway.root, patch, "/targets/db1", of_it)
-        .await;
-    let alice = gateway.person("alice", &["requester"]).await;
-    let bob = gateway.person("bob", &["approver"]).await;
-    let ask = json!({ "target": "db1", "reason": "disk is full", "ticket": "CHG0012345" });
-    let checkout = text(&gateway.post(&alice.token, "/checkouts", ask).await["id"]);
-    let approve = format!("/checkouts/{checkout}/approve");
-    gateway.post(&bob.token, &approve, json!({})).await;
-    Scene {
-        gateway,
-        sshd,
-        alice,
-        bob,
-        checkout,
-        dir: tempfile::tempdir().unwrap(),
-    }
-}
-
-#[derive(Debug)]
-struct Done {
-    stdout: String,
-    stderr: String,
-    status: Option<i32>,
-}
-
-impl Done {
-    #[track_caller]
-    fn well(&self) {
-        assert_eq!(self.status, Some(0), "{self:?}");
-    }
+/// Alice may do what the capabilities say; her files are in a folder of her own.
+async fn granted(capabilities: &[&str]) -> Scene {
+    let scene = scene().await;
+    scene.capable(capabilities).await;
+    scene.approved().await;
+    std::fs::create_dir(scene.folder()).unwrap();
+    scene
 }
 
 impl Scene {
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
+    fn folder(&self) -> PathBuf {
+        self.gateway.dir.path().join("files")
     }
 
-    fn command(&self, program: &str, way: Way) -> Command {
-        let (user, key, port) = match way {
-            Way::Direct => (self.sshd.login.as_str(), &self.sshd.key, self.sshd.port),
-            Way::Gateway => ("alice+db1", &self.alice.key, self.gateway.ssh.port()),
-        };
-        let mut command = Command::new(program);
-        command
-            .args(["-F", "none", "-q", "-o", "BatchMode=yes"])
-            .args(["-o", "StrictHostKeyChecking=no", "-o", "IdentitiesOnly=yes"])
-            .args(["-o", "UserKnownHostsFile=/dev/null"])
-            .arg("-o")
-            .arg(format!("User={user}"))
-            .arg("-i")
-            .arg(key)
-            .args(["-P", &port.to_string()])
-            .env_remove("SSH_AUTH_SOCK")
-            .current_dir(self.dir.path())
-            .kill_on_drop(true);
-        command
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder().join(name)
     }
 
     /// Runs a batch; stops at the first command that fails unless it begins with `-`.
-    async fn sftp(&self, way: Way, options: &[&str], batch: &str) -> Done {
-        let mut command = self.command("sftp", way);
-        command.args(options).args(["-b", "-", "127.0.0.1"]);
-        run(command, batch).await
+    async fn sftp(&self, way: Way, options: &[&str], batch: &str) -> Seen {
+        let mut sftp = self.copier("sftp", way);
+        sftp.current_dir(self.folder())
+            .args(options)
+            .args(["-b", "-", "127.0.0.1"]);
+        fed(sftp, batch.as_bytes()).await
     }
 
-    async fn scp(&self, way: Way, arguments: &[&str]) -> Done {
-        let mut command = self.command("scp", way);
-        command.args(arguments);
-        run(command, "").await
+    async fn scp(&self, way: Way, arguments: &[&str]) -> Seen {
+        let mut scp = self.copier("scp", way);
+        scp.current_dir(self.folder()).args(arguments);
+        fed(scp, b"").await
     }
 
     /// The file log of the newest session, once it is closed.
     async fn log(&self) -> Vec<Value> {
         let session = self.newest_session().await;
-        self.gateway
-            .eventually("the session's end", async || {
-                let session = self
-                    .gateway
-                    .get(&self.gateway.root, &format!("/sessions/{session}"))
-                    .await;
-                session["closed_at"].is_string().then_some(())
-            })
-            .await;
         let path = format!("/sessions/{session}/files?limit=200");
         let page = self.gateway.get(&self.alice.token, &path).await;
         assert_eq!(page["next"], Value::Null);
@@ -131,58 +58,24 @@ impl Scene {
     }
 
     async fn newest_session(&self) -> String {
-        let page = self
-            .gateway
-            .get(&self.gateway.root, "/sessions?limit=1")
-            .await;
-        text(&page["items"][0]["id"])
+        text(&self.gateway.closed_sessions().await[0]["id"])
     }
 
-    async fn refused(&self, code: &str) -> Value {
-        let fits = |event: &Value| {
+    async fn file_refused(&self, code: &str) {
+        let refused = |event: &Value| {
             event["event"]["kind"] == "file.refused" && event["event"]["outcome"]["refused"] == code
         };
-        self.gateway.audit_event(fits).await
-    }
-}
-
-async fn run(mut command: Command, input: &str) -> Done {
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let input = input.to_owned();
-    // A client may end without reading it.
-    let feed = tokio::spawn(async move { stdin.write_all(input.as_bytes()).await.ok() });
-    let output = tokio::time::timeout(PATIENCE, child.wait_with_output())
-        .await
-        .expect("a client hung")
-        .unwrap();
-    feed.await.unwrap();
-    Done {
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        status: output.status.code(),
+        self.gateway.audit_event(refused).await;
     }
 }
 
 async fn sha256sum(file: &Path) -> String {
-    let output = Command::new("sha256sum")
-        .arg("--")
-        .arg(file)
-        .output()
-        .await
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut sum = Command::new("sha256sum");
+    sum.arg("--").arg(file);
+    let said = seen(sum).await.well().stdout;
     // A name with a backslash in it is told by one in front.
-    text.trim_start_matches('\\')
-        .split(' ')
-        .next()
-        .unwrap()
-        .to_owned()
+    let said = said.trim_start_matches('\\');
+    said.split(' ').next().unwrap().to_owned()
 }
 
 fn noise(length: usize, seed: u64) -> Vec<u8> {
@@ -284,7 +177,7 @@ const BOTH: &[&str] = &["sftp-read", "sftp-write"];
 
 #[tokio::test]
 async fn sftp_is_logged_file_by_file() {
-    let scene = scene(BOTH).await;
+    let scene = granted(BOTH).await;
     std::fs::write(scene.path("here"), noise(300_000, 7)).unwrap();
     std::fs::create_dir(scene.path("there")).unwrap();
     let batch = "mkdir there/new\n\
@@ -301,9 +194,11 @@ async fn sftp_is_logged_file_by_file() {
          rm there/new/link\n\
          rm there/new/b\n\
          rmdir there/new\n";
-    let batch = format!("cd {}\n{batch}", scene.dir.path().display());
-    let done = scene.sftp(Way::Gateway, &["-R", "256"], &batch).await;
-    done.well();
+    let batch = format!("cd {}\n{batch}", scene.folder().display());
+    let done = scene
+        .sftp(Way::Gateway, &["-R", "256"], &batch)
+        .await
+        .well();
     assert!(done.stdout.contains("hard"), "{done:?}");
     let (here, back) = (scene.path("here"), scene.path("back"));
     assert_eq!(std::fs::read(&here).unwrap(), std::fs::read(back).unwrap());
@@ -368,16 +263,9 @@ async fn sftp_is_logged_file_by_file() {
 }
 
 async fn on_the_command_line(scene: &Scene, session: &str) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_doorward"))
-        .args(["sessions", "files", session])
-        .env("DOORWARD_SERVER", scene.gateway.url())
-        .env("DOORWARD_TOKEN", &scene.alice.token)
-        .env("DOORWARD_CA", scene.gateway.ca())
-        .output()
-        .await
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap()
+    let arguments = ["sessions", "files", session];
+    let files = scene.gateway.doorward(&scene.alice.token, &arguments);
+    seen(files).await.well().stdout
 }
 
 /// As `docs/ssh.md` tells an auditor to do it.
@@ -390,19 +278,18 @@ for row in json.load(sys.stdin)[\"items\"]: print(json.dumps(row, separators=(\"
         scene.gateway.ca().display(),
         scene.alice.token
     );
-    let output = Command::new("sh").args(["-c", &script]).output().await;
-    let output = output.unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{output:?}");
-    text.split(' ').next().unwrap().to_owned()
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script]);
+    let said = seen(shell).await.well().stdout;
+    said.split(' ').next().unwrap().to_owned()
 }
 
 #[tokio::test]
 async fn adversarial_27_trees_move_as_they_do_directly() {
-    let scene = scene(&["sftp-read", "sftp-write", "scp-up", "scp-down"]).await;
+    let scene = granted(&["sftp-read", "sftp-write", "scp-up", "scp-down"]).await;
     let root = scene.path("tree");
     make_tree(&root);
-    let base = scene.dir.path().to_str().unwrap().to_owned();
+    let base = scene.folder().display().to_string();
     for (mover, protocol) in [("sftp", ""), ("scp", "-s"), ("scp", "-O")] {
         for up in [true, false] {
             let name = format!("{mover}{protocol}-{}", if up { "up" } else { "down" });
@@ -453,23 +340,22 @@ async fn adversarial_27_trees_move_as_they_do_directly() {
 
 #[tokio::test]
 async fn adversarial_28_read_only_reads_and_nothing_else() {
-    let scene = scene(&["sftp-read"]).await;
+    let scene = granted(&["sftp-read"]).await;
     std::fs::write(scene.path("old"), b"as it was").unwrap();
-    let before = tree(scene.dir.path());
+    let before = tree(&scene.folder());
     let batch = "-put old new\n-put old old\n-rm old\n-rename old moved\n-mkdir new\n-ln old new\n\
                  -ln -s old new\n-chmod 600 old\nls\nget old back\n";
-    let batch = format!("cd {}\n{batch}", scene.dir.path().display());
-    let done = scene.sftp(Way::Gateway, &[], &batch).await;
-    done.well();
+    let batch = format!("cd {}\n{batch}", scene.folder().display());
+    let done = scene.sftp(Way::Gateway, &[], &batch).await.well();
     assert!(done.stderr.contains("Permission denied"), "{done:?}");
     assert!(
         done.stderr.contains("does not allow sftp-write"),
         "the person reads why: {done:?}"
     );
-    let mut after = tree(scene.dir.path());
+    let mut after = tree(&scene.folder());
     assert_eq!(after.remove("back"), Some(Some(b"as it was".to_vec())));
     assert_eq!(after, before);
-    scene.refused("not-capable").await;
+    scene.file_refused("not-capable").await;
     let log = scene.log().await;
     let refused = log.iter().filter(|row| row["result"] == "refused").count();
     assert_eq!(refused, 8, "{log:#?}");
@@ -479,12 +365,11 @@ async fn adversarial_28_read_only_reads_and_nothing_else() {
 
 #[tokio::test]
 async fn write_only_writes_and_reads_nothing() {
-    let scene = scene(&["sftp-write"]).await;
+    let scene = granted(&["sftp-write"]).await;
     std::fs::write(scene.path("secret"), b"not yours").unwrap();
     let batch = "-get secret back\nls\nput secret copy\n";
-    let batch = format!("cd {}\n{batch}", scene.dir.path().display());
-    let done = scene.sftp(Way::Gateway, &[], &batch).await;
-    done.well();
+    let batch = format!("cd {}\n{batch}", scene.folder().display());
+    let done = scene.sftp(Way::Gateway, &[], &batch).await.well();
     assert!(done.stderr.contains("does not allow sftp-read"), "{done:?}");
     assert!(!scene.path("back").exists());
     assert_eq!(std::fs::read(scene.path("copy")).unwrap(), b"not yours");
@@ -502,9 +387,9 @@ async fn write_only_writes_and_reads_nothing() {
 
 #[tokio::test]
 async fn scp_goes_the_way_that_is_allowed_and_runs_nothing_else() {
-    let scene = scene(&["scp-up"]).await;
+    let scene = granted(&["scp-up"]).await;
     std::fs::write(scene.path("file"), b"content").unwrap();
-    let base = scene.dir.path().to_str().unwrap();
+    let base = scene.folder().display().to_string();
     let remote = |path: &str| format!("127.0.0.1:{base}/{path}");
     scene
         .scp(Way::Gateway, &["-O", "file", &remote("copy")])
@@ -534,9 +419,7 @@ async fn scp_goes_the_way_that_is_allowed_and_runs_nothing_else() {
         format!("scp -t {base}\ntouch {base}/evil"),
         format!("touch {base}/evil"),
     ] {
-        let mut ssh = scene.gateway.ssh_command(&scene.alice, "alice+db1");
-        ssh.args(["-o", "LogLevel=ERROR", &command]);
-        let done = run(ssh, "").await;
+        let done = scene.seen(&["-o", "LogLevel=ERROR", &command]).await;
         assert_eq!(done.status, Some(77), "{command}: {done:?}");
     }
     assert!(!scene.path("evil").exists());
@@ -544,14 +427,14 @@ async fn scp_goes_the_way_that_is_allowed_and_runs_nothing_else() {
 
 #[tokio::test]
 async fn what_is_resumed_is_told_so() {
-    let scene = scene(BOTH).await;
+    let scene = granted(BOTH).await;
     let whole = noise(400_000, 3);
     std::fs::write(scene.path("whole"), &whole).unwrap();
     std::fs::write(scene.path("half"), &whole[..150_000]).unwrap();
     std::fs::write(scene.path("far half"), &whole[..150_000]).unwrap();
     let batch = format!(
         "cd {0}\nreget whole half\nreput whole \"far half\"\n",
-        scene.dir.path().display()
+        scene.folder().display()
     );
     scene.sftp(Way::Gateway, &[], &batch).await.well();
     for name in ["half", "far half"] {
@@ -569,26 +452,22 @@ async fn what_is_resumed_is_told_so() {
 
 #[tokio::test]
 async fn a_revoke_in_the_middle_is_logged_as_cut() {
-    let scene = scene(BOTH).await;
+    let scene = granted(BOTH).await;
+    let id = scene.requested().await;
     let huge = std::fs::File::create(scene.path("huge")).unwrap();
     huge.set_len(1 << 34).unwrap();
-    let mut command = scene.command("sftp", Way::Gateway);
     // Slow enough to be in the middle for long.
-    command.args(["-l", "80000", "-b", "-", "127.0.0.1"]);
-    let batch = format!("get {}/huge back\n", scene.dir.path().display());
+    let slowly = ["-l", "80000"];
+    let batch = format!("get {}/huge back\n", scene.folder().display());
     let revoke = async {
-        scene
-            .gateway
-            .eventually("a part of the file", async || {
-                let back = std::fs::metadata(scene.path("back")).ok()?;
-                (back.len() > 0).then_some(())
-            })
-            .await;
-        let message = json!({ "message": "maintenance is over" });
-        let path = format!("/checkouts/{}/revoke", scene.checkout);
-        scene.gateway.post(&scene.bob.token, &path, message).await;
+        let part = async || {
+            let back = std::fs::metadata(scene.path("back")).ok()?;
+            (back.len() > 0).then_some(())
+        };
+        scene.gateway.eventually("a part of the file", part).await;
+        scene.revoke(&id).await;
     };
-    let (done, ()) = tokio::join!(run(command, &batch), revoke);
+    let (done, ()) = tokio::join!(scene.sftp(Way::Gateway, &slowly, &batch), revoke);
     assert_ne!(done.status, Some(0));
     let log = scene.log().await;
     assert_eq!(log.len(), 1, "{log:#?}");

@@ -17,7 +17,7 @@ use russh::{
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::support::{Gateway, Person, text};
+use crate::{people::Person, support::Gateway};
 
 const SECRET: &str = "only-for-the-target";
 
@@ -211,27 +211,11 @@ impl Handler for Visit {
 /// A gateway where alice has an active check-out of `target` with its password.
 async fn gateway_to(target: &Target) -> (Gateway, Person) {
     let gateway = Gateway::start().await;
-    let entry = json!({
-        "name": "db1",
-        "protocol": "ssh",
-        "address": format!("127.0.0.1:{}", target.port),
-        "host_keys": [target.host_key],
-    });
-    gateway.post(&gateway.root, "/targets", entry).await;
-    let account = json!({ "name": "root", "login": "root", "targets": ["db1"] });
-    let account = text(&gateway.post(&gateway.root, "/accounts", account).await["id"]);
     let secret = json!({ "kind": "password", "value": SECRET });
-    let path = format!("/accounts/{account}/secret");
-    gateway
-        .must(&gateway.root, reqwest::Method::PUT, &path, secret)
-        .await;
-    let alice = gateway.person("alice", &["requester"]).await;
-    let bob = gateway.person("bob", &["approver"]).await;
-    let ask = json!({ "target": "db1", "reason": "disk is full", "ticket": "CHG0012345" });
-    let id = text(&gateway.post(&alice.token, "/checkouts", ask).await["id"]);
-    gateway
-        .post(&bob.token, &format!("/checkouts/{id}/approve"), json!({}))
-        .await;
+    let server = (target.port, target.host_key.as_str());
+    gateway.enter("db1", server, "root", secret).await;
+    let (alice, bob) = gateway.people().await;
+    gateway.check_out(&alice, &bob, "db1").await;
     (gateway, alice)
 }
 
@@ -246,20 +230,16 @@ async fn the_password_goes_to_the_one_expected_question_once() {
     ] {
         let target = Target::start(manner).await;
         let (gateway, alice) = gateway_to(&target).await;
-        let output = gateway
-            .ssh_command(&alice, "alice+db1")
-            .args(["-o", "LogLevel=ERROR", "true"])
-            .output()
-            .await
-            .unwrap();
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        let quietly = ["-o", "LogLevel=ERROR", "true"];
+        let done = gateway.seen(&alice, "alice+db1", &quietly).await;
+        let told = done.stderr;
         let manner = target.manner;
-        assert_eq!(output.stdout == b"in\n", in_it_is, "{manner:?} {told}");
+        assert_eq!(done.stdout == "in\n", in_it_is, "{manner:?} {told}");
         assert_eq!(target.secrets(), vec![SECRET; given], "{manner:?}");
         assert!(!told.contains(SECRET), "{manner:?} {told}");
         assert!(!gateway.log().join("\n").contains(SECRET), "{manner:?}");
         if !in_it_is {
-            assert_eq!(output.status.code(), Some(69), "{manner:?} {told}");
+            assert_eq!(done.status, Some(69), "{manner:?} {told}");
             assert!(
                 told.contains("asks for something else"),
                 "{manner:?} {told}"
@@ -272,12 +252,7 @@ async fn the_password_goes_to_the_one_expected_question_once() {
 async fn what_a_target_opens_by_itself_is_refused() {
     let target = Target::start(Manner::OpensChannels).await;
     let (gateway, alice) = gateway_to(&target).await;
-    let output = gateway
-        .ssh_command(&alice, "alice+db1")
-        .arg("true")
-        .output()
-        .await
-        .unwrap();
-    assert_eq!(output.stdout, b"in\n");
+    let done = gateway.seen(&alice, "alice+db1", &["true"]).await;
+    assert_eq!(done.stdout, "in\n");
     assert_eq!(target.got.lock().unwrap().opened, [false; 4]);
 }

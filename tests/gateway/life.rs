@@ -1,127 +1,53 @@
 //! The main line: refused, asked, approved, in, cut.
 
+use std::{path::Path, process::Stdio, time::Duration};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
-use std::process::Stdio;
 use tokio::io::AsyncReadExt;
 
 use crate::{
-    sshd::Sshd,
-    support::{Gateway, PATIENCE, Person, outcome_of, text},
+    people::Person,
+    scene::{Scene, scene},
+    seen::{drained, ended, shown, within},
+    sshd::keygen,
+    support::{outcome_of, text},
 };
-
-/// A gateway with one target, somebody who asks and somebody who answers.
-pub struct Scene {
-    pub gateway: Gateway,
-    pub sshd: Sshd,
-    pub alice: Person,
-    pub bob: Person,
-}
-
-pub async fn scene() -> Scene {
-    scene_with("").await
-}
-
-/// The same with more lines of configuration.
-pub async fn scene_with(more: &str) -> Scene {
-    let (gateway, sshd) = tokio::join!(Gateway::start_with(more), Sshd::start());
-    sshd.enter(&gateway, "db1").await;
-    let alice = gateway.person("alice", &["requester"]).await;
-    let bob = gateway.person("bob", &["approver"]).await;
-    Scene {
-        gateway,
-        sshd,
-        alice,
-        bob,
-    }
-}
-
-impl Scene {
-    pub async fn ask(&self) -> String {
-        let ask = json!({ "target": "db1", "reason": "disk is full", "ticket": "CHG0012345" });
-        text(
-            &self
-                .gateway
-                .post(&self.alice.token, "/checkouts", ask)
-                .await["id"],
-        )
-    }
-
-    pub async fn approved(&self) -> String {
-        let id = self.ask().await;
-        self.gateway
-            .post(
-                &self.bob.token,
-                &format!("/checkouts/{id}/approve"),
-                json!({}),
-            )
-            .await;
-        id
-    }
-
-    pub async fn revoke(&self, id: &str) {
-        let body = json!({ "message": "maintenance is over" });
-        self.gateway
-            .post(&self.bob.token, &format!("/checkouts/{id}/revoke"), body)
-            .await;
-    }
-
-    async fn sessions(&self) -> Vec<Value> {
-        self.gateway.get(&self.gateway.root, "/sessions").await["items"]
-            .as_array()
-            .unwrap()
-            .clone()
-    }
-}
 
 #[tokio::test]
 async fn without_a_check_out_nobody_gets_through_and_everybody_is_told() {
     let scene = scene().await;
-    let output = scene
-        .gateway
-        .ssh_command(&scene.alice, "alice+db1")
-        .arg("true")
-        .output()
-        .await
-        .unwrap();
-    assert_eq!(output.status.code(), Some(77));
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let refused = scene.seen(&["true"]).await;
+    assert_eq!(refused.status, Some(77));
     assert!(
-        told.contains("you have no active check-out for db1"),
-        "{told}"
+        refused
+            .stderr
+            .contains("you have no active check-out for db1"),
+        "{refused:?}"
     );
-    let event = scene.gateway.audit_event(|event| {
-        event["event"]["kind"] == "session.open"
-            && event["event"]["outcome"]["refused"] == "no-checkout"
-    });
-    event.await;
-    assert!(
-        !scene.sshd.log().contains("Accepted"),
-        "the target was never reached"
-    );
+    let opened = |event: &Value| {
+        event["event"]["kind"] == "session.open" && outcome_of(event) == "no-checkout"
+    };
+    scene.gateway.audit_event(opened).await;
+    scene.was_never_reached();
 }
 
 #[tokio::test]
 async fn p1_an_approved_check_out_opens_the_target_with_a_credential_nobody_sees() {
     let scene = scene().await;
     scene.approved().await;
-    let output = scene
-        .gateway
-        .ssh_command(&scene.alice, "alice+db1")
-        .arg("echo out; echo err >&2; exit 7")
-        .output()
-        .await
-        .unwrap();
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "out\n", "{told}");
-    assert!(told.ends_with("err\n"), "{told}");
-    assert_eq!(output.status.code(), Some(7));
-    let closed = scene
-        .gateway
-        .audit_event(|event| event["event"]["kind"] == "session.close")
-        .await;
+    let done = scene.seen(&["echo out; echo err >&2; exit 7"]).await;
+    assert_eq!(done.stdout, "out\n", "{done:?}");
+    assert!(done.stderr.ends_with("err\n"), "{done:?}");
+    assert_eq!(done.status, Some(7));
+    let closed = |event: &Value| event["event"]["kind"] == "session.close";
+    let closed = scene.gateway.audit_event(closed).await;
     assert_eq!(closed["event"]["outcome"], "done");
-    let sessions = scene.sessions().await;
+    let sessions = scene.gateway.list("/sessions").await;
     assert_eq!(sessions.len(), 1);
     assert_eq!(sessions[0]["outcome"], "closed");
 }
@@ -130,80 +56,39 @@ async fn p1_an_approved_check_out_opens_the_target_with_a_credential_nobody_sees
 async fn p2_p10_a_revoke_cuts_a_busy_stream_and_says_why() {
     let scene = scene().await;
     let id = scene.approved().await;
-    let mut flood = scene
-        .gateway
-        .ssh_command(&scene.alice, "alice+db1")
-        .arg("yes")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdout = flood.stdout.take().unwrap();
-    let mut some = vec![0; 1 << 20];
-    stdout.read_exact(&mut some).await.unwrap();
-    let drained =
-        tokio::spawn(async move { tokio::io::copy(&mut stdout, &mut tokio::io::sink()).await });
+    let mut flood = scene.ssh(&["yes"]).spawn().unwrap();
+    shown(&mut flood, 1 << 20).await;
+    let drained = drained(&mut flood);
     scene.revoke(&id).await;
-    let output = tokio::time::timeout(PATIENCE, flood.wait_with_output())
-        .await
-        .expect("ssh ends")
-        .unwrap();
-    drained.await.unwrap().unwrap();
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let cut = ended(flood).await;
+    drained.await.unwrap();
     assert!(
-        told.contains("Access ended: revoked by bob: maintenance is over (check-out "),
-        "{told}"
+        cut.stderr
+            .contains("Access ended: revoked by bob: maintenance is over (check-out "),
+        "{cut:?}"
     );
-    assert!(!output.status.success());
-    scene
-        .gateway
-        .eventually("the session's end", async || {
-            let sessions = scene.sessions().await;
-            (sessions[0]["outcome"] == "revoked").then_some(())
-        })
-        .await;
-    let again = scene
-        .gateway
-        .ssh_command(&scene.alice, "alice+db1")
-        .arg("true")
-        .output()
-        .await
-        .unwrap();
-    assert_eq!(
-        again.status.code(),
-        Some(77),
-        "a revoked person must ask again"
-    );
+    assert_ne!(cut.status, Some(0));
+    let sessions = scene.gateway.closed_sessions().await;
+    assert_eq!(sessions[0]["outcome"], "revoked");
+    let again = scene.seen(&["true"]).await;
+    assert_eq!(again.status, Some(77), "a revoked person must ask again");
 }
 
 #[tokio::test]
 async fn p2_a_revoke_cuts_a_client_that_stopped_reading() {
     let scene = scene().await;
     let id = scene.approved().await;
-    let mut stalled = scene
-        .gateway
-        .ssh_command(&scene.alice, "alice+db1")
-        .arg("echo $$ > pid; exec yes".replace(
-            "pid",
-            &scene.sshd.dir.path().join("pid").display().to_string(),
-        ))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdout = stalled.stdout.take().unwrap();
-    let mut some = vec![0; 1 << 16];
-    stdout.read_exact(&mut some).await.unwrap();
+    let pid = scene.sshd.dir.path().join("pid");
+    let command = format!("echo $$ > {}; exec yes", pid.display());
+    let mut stalled = scene.ssh(&[&command]).spawn().unwrap();
+    shown(&mut stalled, 1 << 16).await;
     // From here on nobody reads: pipe, window and sockets fill up.
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
     scene.revoke(&id).await;
-    tokio::time::timeout(PATIENCE, stalled.wait())
-        .await
-        .expect("ssh ends")
-        .unwrap();
-    let pid = std::fs::read_to_string(scene.sshd.dir.path().join("pid")).unwrap();
-    let gone =
-        async || (!std::path::Path::new(&format!("/proc/{}", pid.trim())).exists()).then_some(());
+    within("ssh", stalled.wait()).await.unwrap();
+    let pid = std::fs::read_to_string(pid).unwrap();
+    let process = Path::new("/proc").join(pid.trim());
+    let gone = async || (!process.exists()).then_some(());
     scene
         .gateway
         .eventually("the end of the target's process", gone)
@@ -214,26 +99,10 @@ async fn p2_a_revoke_cuts_a_client_that_stopped_reading() {
 async fn p9_a_killed_gateway_leaves_no_open_session_and_resurrects_nothing() {
     let mut scene = scene().await;
     let id = scene.approved().await;
-    let mut live = scene
-        .gateway
-        .ssh_command(&scene.alice, "alice+db1")
-        .arg("echo in; sleep 600")
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut some = [0; 3];
-    live.stdout
-        .as_mut()
-        .unwrap()
-        .read_exact(&mut some)
-        .await
-        .unwrap();
+    let mut live = scene.live().await;
     scene.gateway.crash_and_restart().await;
-    tokio::time::timeout(PATIENCE, live.wait())
-        .await
-        .expect("ssh ends")
-        .unwrap();
-    let sessions = scene.sessions().await;
+    within("ssh", live.wait()).await.unwrap();
+    let sessions = scene.gateway.list("/sessions").await;
     assert_eq!(sessions[0]["outcome"], "lost", "{sessions:?}");
     let checkout = scene
         .gateway
@@ -245,14 +114,8 @@ async fn p9_a_killed_gateway_leaves_no_open_session_and_resurrects_nothing() {
     );
     scene.revoke(&id).await;
     scene.gateway.crash_and_restart().await;
-    let refused = scene
-        .gateway
-        .ssh_command(&scene.alice, "alice+db1")
-        .arg("true")
-        .output()
-        .await
-        .unwrap();
-    assert_eq!(refused.status.code(), Some(77), "no revoke is lost");
+    let refused = scene.seen(&["true"]).await;
+    assert_eq!(refused.status, Some(77), "no revoke is lost");
     let verdict = scene
         .gateway
         .get(&scene.gateway.root, "/audit/verify")
@@ -311,11 +174,11 @@ async fn bustle(scene: &Scene, by: &Person) -> Vec<(String, &'static str)> {
 async fn p9_killed_at_any_moment_the_gateway_keeps_what_it_said_was_done() {
     let mut scene = scene().await;
     for round in 0..6 {
-        let pid = nix::unistd::Pid::from_raw(scene.gateway.pid().try_into().unwrap());
+        let pid = Pid::from_raw(scene.gateway.pid().try_into().unwrap());
         let (done, ()) = tokio::join!(bustle(&scene, &scene.alice), async {
             // Into another write each time, wherever the machine is by then.
-            tokio::time::sleep(std::time::Duration::from_millis(150 + 93 * round)).await;
-            nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+            tokio::time::sleep(Duration::from_millis(150 + 93 * round)).await;
+            kill(pid, Signal::SIGKILL).unwrap();
         });
         scene.gateway.crash_and_restart().await;
         for (id, state) in &done {
@@ -330,11 +193,8 @@ async fn p9_killed_at_any_moment_the_gateway_keeps_what_it_said_was_done() {
             };
             assert!(fits, "round {round}: {id} was {state} and is {found}");
         }
-        let live = scene
-            .gateway
-            .get(&scene.gateway.root, "/sessions?live=true")
-            .await;
-        assert_eq!(live["items"], json!([]), "round {round}");
+        let live = scene.gateway.list("/sessions?live=true").await;
+        assert!(live.is_empty(), "round {round}: {live:?}");
         let verdict = scene
             .gateway
             .get(&scene.gateway.root, "/audit/verify")
@@ -342,17 +202,12 @@ async fn p9_killed_at_any_moment_the_gateway_keeps_what_it_said_was_done() {
         assert_eq!(verdict["intact"], true, "round {round}: {verdict}");
         // What was left open is out of the way of the next round.
         for (id, _) in done {
-            let path = format!("/checkouts/{id}/revoke");
-            let ended = scene
-                .gateway
-                .call(&scene.bob.token, Method::POST, &path, Some(json!({})));
-            ended.await;
-            let path = format!("/checkouts/{id}/cancel");
-            let ended =
-                scene
-                    .gateway
-                    .call(&scene.alice.token, Method::POST, &path, Some(json!({})));
-            ended.await;
+            for (token, verb) in [(&scene.bob.token, "revoke"), (&scene.alice.token, "cancel")] {
+                let path = format!("/checkouts/{id}/{verb}");
+                let body = Some(json!({}));
+                let ended = scene.gateway.call(token, Method::POST, &path, body);
+                ended.await;
+            }
         }
     }
 }
@@ -361,13 +216,7 @@ async fn p9_killed_at_any_moment_the_gateway_keeps_what_it_said_was_done() {
 async fn p3_the_secret_is_nowhere_but_in_the_vault() {
     let scene = scene().await;
     scene.approved().await;
-    let output = scene
-        .gateway
-        .ssh_command(&scene.alice, "alice+db1")
-        .args(["-v", "true"])
-        .output()
-        .await
-        .unwrap();
+    let done = scene.seen(&["-v", "true"]).await;
     let key = std::fs::read_to_string(&scene.sshd.key).unwrap();
     let secret = key
         .lines()
@@ -376,7 +225,7 @@ async fn p3_the_secret_is_nowhere_but_in_the_vault() {
         .as_bytes()
         .to_vec();
     let holds = |bytes: &[u8]| bytes.windows(secret.len()).any(|window| window == secret);
-    assert!(!holds(&output.stderr) && !holds(&output.stdout));
+    assert!(!holds(done.stderr.as_bytes()) && !holds(done.stdout.as_bytes()));
     assert!(
         !holds(scene.gateway.log().join("\n").as_bytes()),
         "in the log"
@@ -410,16 +259,14 @@ async fn p3_the_secret_is_nowhere_but_in_the_vault() {
 async fn a_stranger_is_refused_once_and_written_down_once() {
     let scene = scene().await;
     let strange = scene.gateway.dir.path().join("strange");
-    crate::sshd::keygen(&strange).await;
+    keygen(&strange).await;
     let nobody = Person {
         token: String::new(),
         key: strange,
     };
-    let mut ssh = scene.gateway.ssh_command(&nobody, "alice+db1");
-    let output = ssh.arg("true").output().await.unwrap();
-    assert_eq!(output.status.code(), Some(255));
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(told.contains("Permission denied"), "{told}");
+    let told = scene.gateway.seen(&nobody, "alice+db1", &["true"]).await;
+    assert_eq!(told.status, Some(255));
+    assert!(told.stderr.contains("Permission denied"), "{told:?}");
     let refused =
         |event: &Value| event["event"]["kind"] == "user.sign-in" && outcome_of(event) == "sign-in";
     let event = scene.gateway.audit_event(refused).await;

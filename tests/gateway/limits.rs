@@ -1,66 +1,27 @@
 //! Sessions that nobody uses, that last too long, or whose other end has silently gone.
 
-use std::process::Stdio;
-
-use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    process::Child,
     sync::watch,
 };
 
 use crate::{
-    life::{Scene, scene, scene_with},
-    support::{PATIENCE, text},
+    scene::{Scene, scene, scene_with},
+    seen::{ended, shown, within},
+    support::text,
 };
 
 impl Scene {
-    /// Lets the target stand under a policy with these terms.
-    async fn under(&self, terms: Value) {
-        let root = &self.gateway.root;
-        let policy = json!({ "name": "limited", "terms": terms });
-        self.gateway.post(root, "/policies", policy).await;
-        let policy = json!({ "policy": "limited" });
-        self.gateway
-            .must(root, Method::PATCH, "/targets/db1", policy)
-            .await;
-    }
-
-    fn runs(&self, command: &str) -> Child {
-        self.gateway
-            .ssh_command(&self.alice, "alice+db1")
-            .arg(command)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap()
-    }
-
     /// Why the only session has ended, once it has.
     async fn outcome(&self) -> (String, String) {
-        self.gateway
-            .eventually("the end of the session", async || {
-                let list = self.gateway.get(&self.gateway.root, "/sessions").await;
-                let row = &list["items"][0];
-                row["closed_at"]
-                    .is_string()
-                    .then(|| (text(&row["outcome"]), text(&row["message"])))
-            })
-            .await
+        let sessions = self.gateway.closed_sessions().await;
+        let [session] = &sessions[..] else {
+            panic!("one session, not {sessions:?}");
+        };
+        (text(&session["outcome"]), text(&session["message"]))
     }
-}
-
-async fn ended(child: Child) -> (Option<i32>, String, String) {
-    let ended = tokio::time::timeout(PATIENCE, child.wait_with_output()).await;
-    let ended = ended.expect("ssh ends").unwrap();
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    (
-        ended.status.code(),
-        text(&ended.stdout),
-        text(&ended.stderr),
-    )
 }
 
 #[tokio::test]
@@ -68,16 +29,15 @@ async fn an_idle_session_ends_and_a_busy_one_goes_on() {
     let scene = scene().await;
     scene.under(json!({ "idle_limit": "3s" })).await;
     scene.approved().await;
-    let (status, said, told) = ended(scene.runs("echo in; sleep 600")).await;
-    assert_eq!((status, said.as_str()), (Some(77), "in\n"), "{told}");
+    let idle = scene.seen(&["echo in; sleep 600"]).await;
+    assert_eq!((idle.status, &*idle.stdout), (Some(77), "in\n"), "{idle:?}");
     let why = "Access ended: nothing was typed or shown for 3s";
-    assert!(told.contains(why), "{told}");
+    assert!(idle.stderr.contains(why), "{idle:?}");
     assert_eq!(scene.outcome().await.0, "idle-limit");
     // Longer than the limit in all, but never silent for so long.
     let busy = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo $i; sleep 0.5; done";
-    let (status, said, told) = ended(scene.runs(busy)).await;
-    assert_eq!(status, Some(0), "{said}{told}");
-    assert!(said.ends_with("12\n"), "{said}");
+    let busy = scene.seen(&[busy]).await.well();
+    assert!(busy.stdout.ends_with("12\n"), "{busy:?}");
 }
 
 #[tokio::test]
@@ -85,14 +45,14 @@ async fn a_single_session_lasts_no_longer_than_its_limit() {
     let scene = scene().await;
     scene.under(json!({ "session_limit": "2s" })).await;
     scene.approved().await;
-    let (status, _, told) = ended(scene.runs("yes")).await;
-    assert_eq!(status, Some(77), "{told}");
+    let long = scene.seen(&["yes"]).await;
+    assert_eq!(long.status, Some(77), "{}", long.stderr);
     let why = "Access ended: a single session lasts 2s at most";
-    assert!(told.contains(why), "{told}");
+    assert!(long.stderr.contains(why), "{}", long.stderr);
     assert_eq!(scene.outcome().await.0, "session-limit");
     // The check-out lives on: another session is a new one.
-    let (status, said, told) = ended(scene.runs("echo again")).await;
-    assert_eq!((status, said.as_str()), (Some(0), "again\n"), "{told}");
+    let again = scene.seen(&["echo again"]).await.well();
+    assert_eq!(again.stdout, "again\n");
 }
 
 /// A cable that can be cut without either end being told.
@@ -138,17 +98,13 @@ async fn a_client_that_silently_went_is_noticed() {
     let cable = Cable::to(scene.gateway.ssh.port()).await;
     scene.gateway.ssh.set_port(cable.port);
     scene.approved().await;
+    let silent = ["-o", "ServerAliveInterval=0", "-o", "TCPKeepAlive=no"];
     let mut client = scene
-        .gateway
-        .ssh_command(&scene.alice, "alice+db1")
-        .args(["-o", "ServerAliveInterval=0", "-o", "TCPKeepAlive=no"])
+        .ssh(&silent)
         .arg("echo in; sleep 600")
-        .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut said = [0; 3];
-    let output = client.stdout.as_mut().unwrap();
-    output.read_exact(&mut said).await.unwrap();
+    shown(&mut client, 3).await;
     cable.cut();
     assert_eq!(scene.outcome().await.0, "closed");
     client.kill().await.unwrap();
@@ -159,19 +115,13 @@ async fn a_target_that_silently_went_is_noticed_and_the_person_told() {
     let scene = scene_with(ALERT).await;
     let cable = Cable::to(scene.sshd.port).await;
     let address = json!({ "address": format!("127.0.0.1:{}", cable.port) });
-    scene
-        .gateway
-        .must(&scene.gateway.root, Method::PATCH, "/targets/db1", address)
-        .await;
+    scene.gateway.patch("/targets/db1", address).await;
     scene.approved().await;
-    let mut client = scene.runs("echo in; sleep 600");
-    let mut said = [0; 3];
-    let output = client.stdout.as_mut().unwrap();
-    output.read_exact(&mut said).await.unwrap();
+    let client = scene.live().await;
     cable.cut();
-    let (status, _, told) = ended(client).await;
-    assert_eq!(status, Some(69), "{told}");
-    assert!(told.contains("Connection to db1 lost"), "{told}");
+    let cut = ended(client).await;
+    assert_eq!(cut.status, Some(69), "{cut:?}");
+    assert!(cut.stderr.contains("Connection to db1 lost"), "{cut:?}");
     let (outcome, message) = scene.outcome().await;
     assert_eq!(
         (outcome.as_str(), message.as_str()),
@@ -187,11 +137,11 @@ async fn who_does_not_sign_in_is_sent_away() {
     slow.write_all(b"SSH-2.0-slow\r\n").await.unwrap();
     let mut read = Vec::new();
     for stream in [&mut mute, &mut slow] {
-        let end = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut read)).await;
+        let end = within("the gateway's hang-up", stream.read_to_end(&mut read)).await;
         // An orderly end or a reset: it must only be over.
-        end.expect("the gateway closes it").ok();
+        end.ok();
     }
     // The door still opens for others.
-    let (status, _, told) = ended(scene.runs("true")).await;
-    assert_eq!(status, Some(77), "{told}");
+    let refused = scene.seen(&["true"]).await;
+    assert_eq!(refused.status, Some(77), "{refused:?}");
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::{life::scene_with, terminal::Terminal};
+use crate::{scene::scene_with, seen::ended, terminal::Terminal};
 
 #[tokio::test]
 async fn somebody_is_warned_in_a_line_or_in_the_title_and_an_extension_needs_no_new_session() {
@@ -18,9 +18,7 @@ async fn somebody_is_warned_in_a_line_or_in_the_title_and_an_extension_needs_no_
         .await;
     let id = scene.approved().await;
     let mut terminal = Terminal::ssh(&scene.gateway, &scene.alice, "alice+db1", &[]);
-    let mut quiet = scene.gateway.ssh_command(&scene.alice, "alice+db1");
-    let quiet = quiet.arg("sleep 24; echo out").output();
-    let quiet = tokio::spawn(quiet);
+    let quiet = scene.ssh(&["sleep 24; echo out"]).spawn().unwrap();
     terminal.sees("\r\n*** Check-out ").await;
     terminal.sees(" ends in 36s, at ").await;
     // A full-screen program has the screen.
@@ -42,7 +40,7 @@ async fn somebody_is_warned_in_a_line_or_in_the_title_and_an_extension_needs_no_
     terminal.types("echo $((7*9)); exit 4\r").await;
     terminal.sees("63").await;
     assert_eq!(terminal.ends().await, 4);
-    let output = quiet.await.unwrap().unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "out\n");
-    assert!(!String::from_utf8_lossy(&output.stderr).contains("***"));
+    let quiet = ended(quiet).await;
+    assert_eq!(quiet.stdout, "out\n");
+    assert!(!quiet.stderr.contains("***"), "{quiet:?}");
 }

@@ -1,18 +1,16 @@
 //! Who somebody is: what proves it, what does not, and that a no tells nothing.
 
-use std::{
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-    process::Output,
-};
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::{
-    life::{Scene, scene},
+    people::Person,
+    scene::{Scene, scene},
+    seen::{Seen, seen},
     sshd::keygen,
-    support::{PASSWORD, Person, outcome_of},
+    support::{PASSWORD, outcome_of},
 };
 
 /// A copy of this person's key with a certificate of `authority` beside it, where ssh finds it.
@@ -22,16 +20,13 @@ async fn vouched(name: &str, authority: &Path, options: &[&str], person: &Person
     let public = folder.join(format!("{name}.pub"));
     std::fs::copy(&person.key, &key).unwrap();
     std::fs::copy(person.key.with_extension("key.pub"), &public).unwrap();
-    let signed = Command::new("ssh-keygen")
-        .args(["-q", "-I", name, "-n", "alice"])
+    let mut sign = Command::new("ssh-keygen");
+    sign.args(["-q", "-I", name, "-n", "alice"])
         .args(options)
         .arg("-s")
         .arg(authority)
-        .arg(&public)
-        .output()
-        .await
-        .unwrap();
-    assert!(signed.status.success(), "{name}: {signed:?}");
+        .arg(&public);
+    seen(sign).await.well();
     key
 }
 
@@ -54,13 +49,13 @@ async fn a_certificate_proves_nobody_whoever_signed_it() {
     for (name, authority, options) in certificates {
         let key = vouched(name, authority, options, &scene.alice).await;
         let alone = "PubkeyAcceptedAlgorithms=ssh-ed25519-cert-v01@openssh.com";
-        let mut ssh = scene.gateway.ssh_command(&scene.alice, "alice+db1");
-        ssh.arg("-i").arg(&key).args(["-o", alone, "true"]);
-        let refused = ssh.output().await.unwrap();
-        let told = String::from_utf8_lossy(&refused.stderr);
-        assert_eq!(refused.status.code(), Some(255), "{name}: {told}");
-        assert!(told.contains("Permission denied"), "{name}: {told}");
-        assert!(!scene.sshd.log().contains("Accepted"), "{name}");
+        let mut ssh = scene.ssh(&["-o", alone]);
+        ssh.arg("-i").arg(&key).arg("true");
+        let refused = seen(ssh).await;
+        assert_eq!(refused.status, Some(255), "{name}: {refused:?}");
+        let sentence = "Permission denied";
+        assert!(refused.stderr.contains(sentence), "{name}: {refused:?}");
+        scene.was_never_reached();
     }
     let refused =
         |event: &Value| event["event"]["kind"] == "user.sign-in" && outcome_of(event) == "sign-in";
@@ -70,16 +65,14 @@ async fn a_certificate_proves_nobody_whoever_signed_it() {
         "{event}"
     );
     // The key itself is hers, with or without a certificate beside it.
-    let mut ssh = scene.gateway.ssh_command(&scene.alice, "alice+db1");
-    ssh.arg("-i")
-        .arg(scene.gateway.dir.path().join("strange"))
-        .arg("true");
-    assert!(ssh.status().await.unwrap().success());
+    let strange = scene.gateway.dir.path().join("strange");
+    let strange = strange.to_str().unwrap();
+    scene.seen(&["-i", strange, "true"]).await.well();
 }
 
 /// What a client was told, without the name that it came with.
-fn told(output: &Output, name: &str) -> (Option<i32>, String) {
-    let text = String::from_utf8_lossy(&output.stderr).replace(name, "NAME");
+fn told(seen: &Seen, name: &str) -> (Option<i32>, String) {
+    let text = seen.stderr.replace(name, "NAME");
     // What ssh says of its own files, and how it counts bytes and time.
     let kept = text.lines().filter(|line| {
         !line.starts_with("debug1:") || line.contains("Authentications that can continue")
@@ -87,14 +80,13 @@ fn told(output: &Output, name: &str) -> (Option<i32>, String) {
     let kept: Vec<_> = kept
         .filter(|line| !line.starts_with("Transferred") && !line.starts_with("Bytes per second"))
         .collect();
-    (output.status.code(), kept.join("\n"))
+    (seen.status, kept.join("\n"))
 }
 
 impl Scene {
     /// Knows the gateway's host key, so that no later client mentions it.
     async fn known(&self) {
-        let mut first = self.gateway.ssh_command(&self.alice, "alice");
-        first.arg("help").output().await.unwrap();
+        self.gateway.seen(&self.alice, "alice", &["help"]).await;
     }
 }
 
@@ -103,14 +95,12 @@ async fn who_is_unknown_reads_what_somebody_known_reads() {
     let scene = scene().await;
     scene.known().await;
     let dave = scene.gateway.person("dave", &["requester"]).await;
-    let root = &scene.gateway.root;
-    let disable = "/users/dave/disable";
-    scene.gateway.post(root, disable, json!({})).await;
+    scene.gateway.disable("dave").await;
     let key = scene.gateway.dir.path().join("strange");
     keygen(&key).await;
     let token = String::new();
     let strange = Person { token, key };
-    let mut seen = Vec::new();
+    let mut heard = Vec::new();
     for (login, person) in [
         ("alice+db1", &strange),
         ("nobody+db1", &strange),
@@ -123,39 +113,33 @@ async fn who_is_unknown_reads_what_somebody_known_reads() {
         ("nobody", &strange),
         ("alice", &strange),
     ] {
-        let mut ssh = scene.gateway.ssh_command(person, login);
-        let output = ssh.args(["-v", "true"]).output().await.unwrap();
-        seen.push((login, told(&output, login)));
+        let seen = scene.gateway.seen(person, login, &["-v", "true"]).await;
+        heard.push((login, told(&seen, login)));
     }
-    all_alike(&seen);
-    seen.clear();
+    all_alike(&heard);
+    heard.clear();
     for (password, login) in [
         ("not the password", "alice+db1"),
         (PASSWORD, "nobody+db1"),
         (PASSWORD, "dave+db1"),
         (PASSWORD, "alice+db1+"),
     ] {
-        let askpass = scene.gateway.dir.path().join("askpass");
-        std::fs::write(&askpass, format!("#!/bin/sh\necho '{password}'\n")).unwrap();
-        std::fs::set_permissions(&askpass, std::fs::Permissions::from_mode(0o755)).unwrap();
         let mut ssh = scene.gateway.ssh_command(&strange, login);
+        scene.gateway.hand(password, &mut ssh);
         ssh.args(["-v", "-o", "BatchMode=no"])
             .args(["-o", "PreferredAuthentications=password"])
-            .args(["-o", "NumberOfPasswordPrompts=1", "true"])
-            .env("SSH_ASKPASS", &askpass)
-            .env("SSH_ASKPASS_REQUIRE", "force");
-        let output = ssh.output().await.unwrap();
-        seen.push((login, told(&output, login)));
+            .args(["-o", "NumberOfPasswordPrompts=1", "true"]);
+        heard.push((login, told(&seen(ssh).await, login)));
     }
-    all_alike(&seen);
+    all_alike(&heard);
 }
 
 /// All refused, each in the words of the first.
-fn all_alike(seen: &[(&str, (Option<i32>, String))]) {
-    let (_, first) = &seen[0];
+fn all_alike(heard: &[(&str, (Option<i32>, String))]) {
+    let (_, first) = &heard[0];
     assert_eq!(first.0, Some(255));
     assert!(first.1.contains("Permission denied"), "{first:?}");
-    for (login, told) in seen {
+    for (login, told) in heard {
         assert_eq!(told, first, "{login}");
     }
 }
@@ -165,34 +149,21 @@ async fn a_target_one_may_not_know_of_is_as_one_that_is_not_there() {
     let scene = scene().await;
     scene.known().await;
     let gateway = &scene.gateway;
-    gateway
-        .post(
-            &gateway.root,
-            "/groups",
-            json!({ "name": "dba", "members": [] }),
-        )
-        .await;
-    let policy = json!({ "name": "closed", "terms": { "requesters": ["dba"] } });
-    gateway.post(&gateway.root, "/policies", policy).await;
+    let group = json!({ "name": "dba", "members": [] });
+    gateway.post(&gateway.root, "/groups", group).await;
     scene.sshd.enter(gateway, "db2").await;
-    let path = "/targets/db2";
-    let closed = json!({ "policy": "closed" });
-    gateway
-        .must(&gateway.root, reqwest::Method::PATCH, path, closed)
-        .await;
+    gateway.under("db2", json!({ "requesters": ["dba"] })).await;
     for login in ["alice+NAME", "alice+root@NAME", "alice+nobody@NAME"] {
-        let mut seen = Vec::new();
+        let mut heard = Vec::new();
         for target in ["nowhere", "db2"] {
             let login = login.replace("NAME", target);
-            let mut ssh = gateway.ssh_command(&scene.alice, &login);
-            let output = ssh.arg("true").output().await.unwrap();
-            seen.push(told(&output, target));
+            let seen = gateway.seen(&scene.alice, &login, &["true"]).await;
+            heard.push(told(&seen, target));
         }
-        assert_eq!(seen[0].0, Some(77), "{login}: {seen:?}");
-        assert_eq!(seen[1], seen[0], "{login}");
+        assert_eq!(heard[0].0, Some(77), "{login}: {heard:?}");
+        assert_eq!(heard[1], heard[0], "{login}");
     }
-    let mut desk = gateway.ssh_command(&scene.alice, "alice");
-    let output = desk.arg("targets").output().await.unwrap();
-    let shown = String::from_utf8_lossy(&output.stdout);
+    let desk = gateway.seen(&scene.alice, "alice", &["targets"]).await;
+    let shown = desk.stdout;
     assert!(shown.contains("db1") && !shown.contains("db2"), "{shown}");
 }

@@ -13,22 +13,16 @@ use tokio::{
 };
 
 use crate::{
-    life::{Scene, scene, scene_with},
-    support::{PATIENCE, text},
+    scene::{Scene, scene, scene_with},
+    seen::{Seen, ended, seen, within},
+    support::text,
 };
 
 impl Scene {
     /// Runs a command in a session and waits until its recording has its end.
     async fn recorded(&self, command: &str) -> Value {
         let before = self.recordings().await.len();
-        let output = self
-            .gateway
-            .ssh_command(&self.alice, "alice+db1")
-            .arg(command)
-            .output()
-            .await
-            .unwrap();
-        assert!(output.status.success(), "{output:?}");
+        self.seen(&[command]).await.well();
         self.ended(before).await
     }
 
@@ -45,8 +39,7 @@ impl Scene {
     }
 
     async fn recordings(&self) -> Vec<Value> {
-        let list = self.gateway.get(&self.gateway.root, "/recordings").await;
-        list["items"].as_array().unwrap().clone()
+        self.gateway.list("/recordings").await
     }
 
     /// What the API answers for one, as it is.
@@ -74,31 +67,16 @@ impl Scene {
     }
 
     /// The command line of the first admin.
-    async fn doorward(&self, arguments: &[&str]) -> std::process::Output {
-        Command::new(env!("CARGO_BIN_EXE_doorward"))
-            .args(arguments)
-            .env("DOORWARD_SERVER", self.gateway.url())
-            .env("DOORWARD_CA", self.gateway.ca())
-            .env("DOORWARD_TOKEN", &self.gateway.root)
-            .env("HOME", self.gateway.dir.path())
-            .env("XDG_CONFIG_HOME", self.gateway.dir.path())
-            .stdin(Stdio::null())
-            .output()
-            .await
-            .unwrap()
+    async fn doorward(&self, arguments: &[&str]) -> Seen {
+        seen(self.gateway.doorward(&self.gateway.root, arguments)).await
     }
 
     /// A terminal at the target, under whoever's hands.
     fn terminal(&self, command: &str) -> Terminal {
         let mut child = self
-            .gateway
-            .ssh_command(&self.alice, "alice+db1")
-            .arg("-tt")
-            .arg(command)
+            .ssh(&["-tt", command])
             .env("TERM", "xterm-256color")
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         Terminal {
@@ -107,14 +85,6 @@ impl Scene {
             child,
             seen: Vec::new(),
         }
-    }
-
-    /// Changes the policy that everything here is asked under.
-    async fn policy(&self, terms: Value) {
-        let policy = json!({ "description": "", "is_default": true, "terms": terms });
-        self.gateway
-            .must(&self.gateway.root, Method::PUT, "/policies/default", policy)
-            .await;
     }
 }
 
@@ -146,8 +116,7 @@ impl Terminal {
                 self.seen.extend_from_slice(&buffer[..count]);
             }
         };
-        let shown = tokio::time::timeout(PATIENCE, reading).await;
-        shown.unwrap_or_else(|_| panic!("{awaited:?} was not shown"));
+        within(awaited, reading).await;
     }
 
     /// Everything that was shown until the end.
@@ -156,9 +125,7 @@ impl Terminal {
             self.stdout.read_to_end(&mut self.seen).await.unwrap();
             self.child.wait().await.unwrap();
         };
-        tokio::time::timeout(PATIENCE, ending)
-            .await
-            .expect("it ends");
+        within("the terminal's end", ending).await;
         String::from_utf8_lossy(&self.seen).into_owned()
     }
 }
@@ -222,24 +189,20 @@ async fn an_exported_recording_plays_anywhere_and_a_sealed_one_says_why_it_does_
     let recording = scene.recorded("echo one; echo two").await;
     let id = text(&recording["id"]);
     let out = scene.gateway.dir.path().join("one.cast");
-    let exported = scene
-        .doorward(&["recordings", "export", &id, "--out", out.to_str().unwrap()])
-        .await;
-    assert!(exported.status.success(), "{exported:?}");
-    let played = scene
-        .doorward(&["play", out.to_str().unwrap(), "--at-once"])
-        .await;
-    let shown = String::from_utf8_lossy(&played.stdout).into_owned();
-    assert!(shown.contains("one\ntwo\n"), "{shown}");
+    let out = out.to_str().unwrap();
+    scene
+        .doorward(&["recordings", "export", &id, "--out", out])
+        .await
+        .well();
+    let played = scene.doorward(&["play", out, "--at-once"]).await;
+    assert!(played.stdout.contains("one\ntwo\n"), "{played:?}");
     let sealed = scene.file(&recording);
     let refused = scene.doorward(&["play", sealed.to_str().unwrap()]).await;
-    assert_eq!(refused.status.code(), Some(9));
-    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(told.contains("this is a sealed recording"), "{told}");
-    let event = scene
-        .gateway
-        .audit_event(|event| event["event"]["kind"] == "recording.export")
-        .await;
+    assert_eq!(refused.status, Some(9));
+    let sentence = "this is a sealed recording";
+    assert!(refused.stderr.contains(sentence), "{refused:?}");
+    let of_it = |event: &Value| event["event"]["kind"] == "recording.export";
+    let event = scene.gateway.audit_event(of_it).await;
     assert_eq!(event["event"]["detail"]["recording"], recording["id"]);
     assert_eq!(event["event"]["actor"]["user"]["name"], "root");
 }
@@ -289,9 +252,8 @@ async fn words_are_found_by_who_may_see_them_and_it_is_written_down() {
     let found = scene
         .doorward(&["recordings", "search", "quick brown"])
         .await;
-    let told = String::from_utf8_lossy(&found.stdout).into_owned();
-    assert!(told.contains("alice on db1"), "{told}");
-    assert!(told.contains("the quick brown"), "{told}");
+    assert!(found.stdout.contains("alice on db1"), "{found:?}");
+    assert!(found.stdout.contains("the quick brown"), "{found:?}");
 }
 
 #[tokio::test]
@@ -328,11 +290,11 @@ async fn a_changed_cut_or_swapped_recording_is_refused_and_named() {
         assert_eq!(problem["code"], "recording-changed");
     }
     let played = scene.doorward(&["play", &id, "--at-once"]).await;
-    assert_eq!(played.status.code(), Some(9), "{played:?}");
+    assert_eq!(played.status, Some(9), "{played:?}");
     assert!(played.stdout.is_empty(), "nothing of it is shown");
     let verified = scene.doorward(&["recordings", "verify"]).await;
-    assert_eq!(verified.status.code(), Some(9), "{verified:?}");
-    assert!(String::from_utf8_lossy(&verified.stdout).contains(&id));
+    assert_eq!(verified.status, Some(9), "{verified:?}");
+    assert!(verified.stdout.contains(&id), "{verified:?}");
     std::fs::remove_file(&file).unwrap();
     let verdict = scene.verified(&one).await;
     assert!(
@@ -350,7 +312,7 @@ async fn a_changed_cut_or_swapped_recording_is_refused_and_named() {
 #[tokio::test]
 async fn typed_lines_are_recorded_and_what_a_silent_prompt_takes_is_not() {
     let scene = scene().await;
-    scene.policy(json!({ "record_input": true })).await;
+    scene.terms(json!({ "record_input": true })).await;
     scene.approved().await;
     let mut shell = scene.terminal("PS1='ready> ' bash --norc --noprofile -i");
     shell.shows("ready> ").await;
@@ -391,7 +353,7 @@ async fn typed_lines_are_recorded_and_what_a_silent_prompt_takes_is_not() {
 #[tokio::test]
 async fn a_recording_is_deleted_when_its_time_is_over_and_says_so() {
     let scene = scene().await;
-    scene.policy(json!({ "recording_retention": "1s" })).await;
+    scene.terms(json!({ "recording_retention": "1s" })).await;
     scene.approved().await;
     let recording = scene.recorded("echo short-lived").await;
     let file = scene.file(&recording);
@@ -410,10 +372,8 @@ async fn a_recording_is_deleted_when_its_time_is_over_and_says_so() {
     let told = text(&problem["detail"]);
     assert!(told.contains("was deleted at"), "{told}");
     assert!(told.contains("as policy default says"), "{told}");
-    let event = scene
-        .gateway
-        .audit_event(|event| event["event"]["kind"] == "recording.delete")
-        .await;
+    let of_it = |event: &Value| event["event"]["kind"] == "recording.delete";
+    let event = scene.gateway.audit_event(of_it).await;
     assert_eq!(event["event"]["actor"], "gateway");
     assert_eq!(event["event"]["detail"]["retention"], "1s");
     assert!(text(&event["event"]["message"]).contains("keeps recordings for 1s"));
@@ -473,16 +433,11 @@ async fn p1_a_disk_that_fills_up_ends_the_session_and_admins_still_get_in() {
     let scene = scene_with(&lines).await;
     scene.approved().await;
     let flood = scene
-        .gateway
-        .ssh_command(&scene.alice, "alice+db1")
-        .arg("base64 /dev/urandom")
+        .ssh(&["base64 /dev/urandom"])
         .stdout(Stdio::null())
-        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let ended = tokio::time::timeout(PATIENCE, flood.wait_with_output()).await;
-    let told = ended.expect("it is ended").unwrap().stderr;
-    let told = String::from_utf8_lossy(&told).into_owned();
+    let told = ended(flood).await.stderr;
     assert!(told.contains("Access ended: "), "{told}");
     assert!(told.contains("recorded"), "{told}");
     let recording = scene.ended(0).await;
@@ -494,16 +449,10 @@ async fn p1_a_disk_that_fills_up_ends_the_session_and_admins_still_get_in() {
     // What was written until then is whole.
     assert_eq!(scene.verified(&recording).await["intact"], true);
     assert!(!scene.cast(&recording).await.shown().is_empty());
-    let again = scene
-        .gateway
-        .ssh_command(&scene.alice, "alice+db1")
-        .arg("true")
-        .output()
-        .await
-        .unwrap();
-    assert!(!again.status.success());
-    let told = String::from_utf8_lossy(&again.stderr).into_owned();
-    assert!(told.contains("this session must be recorded"), "{told}");
+    let again = scene.seen(&["true"]).await;
+    assert_ne!(again.status, Some(0));
+    let sentence = "this session must be recorded";
+    assert!(again.stderr.contains(sentence), "{again:?}");
     assert_eq!(
         scene.gateway.get(&scene.gateway.root, "/me").await["name"],
         "root"
@@ -529,13 +478,9 @@ async fn a_new_vault_key_keeps_old_recordings_open() {
     let recording = scene.recorded("echo under the old key").await;
     let keys = scene.gateway.data().join("vault.key");
     let before = std::fs::read_to_string(&keys).unwrap();
-    let rekeyed = Command::new(env!("CARGO_BIN_EXE_doorward"))
-        .args(["vault", "rekey", "--config"])
-        .arg(scene.gateway.config())
-        .output()
-        .await
-        .unwrap();
-    assert!(rekeyed.status.success(), "{rekeyed:?}");
+    let config = scene.gateway.config().display().to_string();
+    let rekey = ["vault", "rekey", "--config", &config];
+    scene.doorward(&rekey).await.well();
     let after = std::fs::read_to_string(&keys).unwrap();
     let old = before.lines().last().unwrap();
     assert!(!after.contains(old), "the old key is forgotten");

@@ -15,7 +15,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-use crate::support::{Gateway, text};
+use crate::support::Gateway;
 
 pub struct Sshd {
     child: Child,
@@ -130,27 +130,10 @@ impl Sshd {
 
     /// Enters it as target `name` with account `root` at a gateway; answers the account's id.
     pub async fn enter(&self, gateway: &Gateway, name: &str) -> String {
-        let target = json!({
-            "name": name,
-            "protocol": "ssh",
-            "address": format!("127.0.0.1:{}", self.port),
-            "host_keys": [self.host_key],
-        });
-        gateway.post(&gateway.root, "/targets", target).await;
-        let account = json!({ "name": "root", "login": self.login, "targets": [name] });
-        let account = gateway.post(&gateway.root, "/accounts", account).await;
-        let id = text(&account["id"]);
         let key = std::fs::read_to_string(&self.key).unwrap();
         let secret = json!({ "kind": "ssh-key", "value": key });
-        gateway
-            .must(
-                &gateway.root,
-                reqwest::Method::PUT,
-                &format!("/accounts/{id}/secret"),
-                secret,
-            )
-            .await;
-        id
+        let server = (self.port, self.host_key.as_str());
+        gateway.enter(name, server, &self.login, secret).await
     }
 }
 

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
+    net::{TcpListener, TcpStream},
     process::{Child, Command},
     sync::watch,
 };
@@ -204,75 +205,60 @@ impl Gateway {
         self.must(token, Method::POST, path, body).await
     }
 
-    /// A user with a password, an SSH key and a token.
-    pub async fn person(&self, name: &str, roles: &[&str]) -> Person {
-        let user = json!({ "name": name, "roles": roles, "password": PASSWORD });
-        self.post(&self.root, "/users", user).await;
-        let key = self.dir.path().join(format!("{name}.key"));
-        let made = Command::new("ssh-keygen")
-            .args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"])
-            .arg(&key)
-            .status()
-            .await
-            .expect("ssh-keygen is installed");
-        assert!(made.success());
-        let signed_in = self
-            .post(
-                "",
-                "/sign-in",
-                json!({ "user": name, "password": PASSWORD }),
-            )
-            .await;
-        let token = text(&signed_in["token"]);
-        let public_key = std::fs::read_to_string(key.with_extension("key.pub")).unwrap();
-        self.post(
-            &token,
-            "/me/ssh-keys",
-            json!({ "public_key": public_key.trim() }),
-        )
-        .await;
-        Person { token, key }
+    pub async fn patch(&self, path: &str, change: Value) -> Value {
+        self.must(&self.root, Method::PATCH, path, change).await
     }
 
-    /// The real `ssh`, as this person, to `login`, with nothing of this machine's configuration.
-    pub fn ssh_command(&self, person: &Person, login: &str) -> Command {
-        let mut command = Command::new("ssh");
+    /// What stands in a list, as the first admin reads it.
+    pub async fn list(&self, path: &str) -> Vec<Value> {
+        let page = self.get(&self.root, path).await;
+        page["items"].as_array().unwrap().clone()
+    }
+
+    /// Every session there was, newest first, once there is one and all are closed.
+    pub async fn closed_sessions(&self) -> Vec<Value> {
+        self.eventually("the sessions' end", async || {
+            let sessions = self.list("/sessions").await;
+            let closed = |session: &Value| session["closed_at"].is_string();
+            let over = !sessions.is_empty() && sessions.iter().all(closed);
+            over.then_some(sessions)
+        })
+        .await
+    }
+
+    /// The home of whoever calls the command line.
+    pub fn home(&self) -> PathBuf {
+        self.dir.path().join("home")
+    }
+
+    /// The command line, as whose token this is.
+    pub fn doorward(&self, token: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
         command
-            .args([
-                "-F",
-                "none",
-                "-o",
-                "BatchMode=yes",
-                "-o",
-                "StrictHostKeyChecking=accept-new",
-            ])
-            .args(["-o", "IdentitiesOnly=yes", "-o", "ConnectTimeout=30"])
-            .arg("-o")
-            .arg(format!(
-                "UserKnownHostsFile={}",
-                self.dir.path().join("known_hosts").display()
-            ))
-            .arg("-i")
-            .arg(&person.key)
-            .args(["-p", &self.ssh.port().to_string(), "-l", login, "127.0.0.1"])
-            .env_remove("SSH_AUTH_SOCK")
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
+            .args(arguments)
+            .env("HOME", self.home())
+            .env("XDG_CONFIG_HOME", self.home().join("config"))
+            .env("DOORWARD_SERVER", self.url())
+            .env("DOORWARD_CA", self.ca())
+            .env("DOORWARD_TOKEN", token)
+            .stdin(Stdio::null());
         command
     }
 
     /// Waits until an audit event fits, and returns it.
     pub async fn audit_event(&self, fits: impl Fn(&Value) -> bool) -> Value {
         self.eventually("an audit event", async || {
-            let page = self.get(&self.root, "/audit?limit=200").await;
-            page["items"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .find(|event| fits(event))
-                .cloned()
+            let events = self.list("/audit?limit=200").await;
+            events.into_iter().find(|event| fits(event))
         })
         .await
+    }
+
+    /// Waits until a file or a socket is there.
+    pub async fn appears(&self, path: &Path) {
+        let what = path.display().to_string();
+        let there = async || path.exists().then_some(());
+        self.eventually(&what, there).await;
     }
 
     /// Asks again and again until there is an answer.
@@ -290,16 +276,25 @@ impl Gateway {
     }
 }
 
-pub struct Person {
-    pub token: String,
-    /// The private key's file.
-    pub key: PathBuf,
-}
-
 /// The code of the refusal that an audit event notes; empty where something was done.
 pub fn outcome_of(event: &Value) -> String {
     let outcome = &event["event"]["outcome"]["refused"];
     outcome.as_str().unwrap_or_default().to_owned()
+}
+
+/// A server of the test's own on a port of this machine, where every connection is for `visit`.
+pub async fn serve<F>(visit: impl Fn(TcpStream) -> F + Send + 'static) -> u16
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(visit(stream));
+        }
+    });
+    port
 }
 
 pub fn text(value: &Value) -> String {

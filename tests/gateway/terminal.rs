@@ -10,7 +10,10 @@ use tokio::{
     time::timeout,
 };
 
-use crate::support::{Gateway, PATIENCE, Person};
+use crate::{
+    people::Person,
+    support::{Gateway, PATIENCE},
+};
 
 pub struct Terminal {
     child: Child,

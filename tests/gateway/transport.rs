@@ -1,53 +1,18 @@
 //! What a stock client and the gateway agree on before anything is said: ciphers, compression,
 //! host keys and how they change.
 
-use std::process::Stdio;
-
-use serde_json::json;
 use tokio::process::Command;
 
 use crate::{
-    sshd::Sshd,
-    support::{Gateway, PATIENCE, Person, text},
+    scene::scene,
+    seen::{Seen, seen},
 };
 
-struct Scene {
-    gateway: Gateway,
-    sshd: Sshd,
-    alice: Person,
-}
-
-/// Alice has an active check-out of db1.
-async fn scene() -> Scene {
-    let (gateway, sshd) = tokio::join!(Gateway::start(), Sshd::start());
-    sshd.enter(&gateway, "db1").await;
-    let alice = gateway.person("alice", &["requester"]).await;
-    let bob = gateway.person("bob", &["approver"]).await;
-    let ask = json!({ "target": "db1", "reason": "disk is full", "ticket": "CHG0012345" });
-    let id = text(&gateway.post(&alice.token, "/checkouts", ask).await["id"]);
-    let approve = format!("/checkouts/{id}/approve");
-    gateway.post(&bob.token, &approve, json!({})).await;
-    Scene {
-        gateway,
-        sshd,
-        alice,
-    }
-}
-
-impl Scene {
-    /// Standard output, and what `ssh` tells of itself.
-    async fn ssh(&self, options: &[&str], command: &str) -> (Vec<u8>, String) {
-        let mut ssh = self.gateway.ssh_command(&self.alice, "alice+db1");
-        ssh.args(options)
-            .arg(command)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let output = tokio::time::timeout(PATIENCE, ssh.output()).await;
-        let output = output.expect("ssh hung").unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{said}");
-        (output.stdout, said)
-    }
+/// What `seq` says where nothing is in between.
+async fn seq(last: &str) -> Seen {
+    let mut seq = Command::new("seq");
+    seq.args(["1", last]);
+    seen(seq).await.well()
 }
 
 /// Whether AES is done by the processor, as the gateway asks itself.
@@ -62,6 +27,7 @@ fn aes_is_fast() -> bool {
 async fn a_client_that_puts_chacha20_first_gets_aes_and_one_that_knows_nothing_else_gets_chacha20()
 {
     let scene = scene().await;
+    scene.approved().await;
     let cipher = |said: &str, name: &str| {
         let lines = said
             .lines()
@@ -75,44 +41,35 @@ async fn a_client_that_puts_chacha20_first_gets_aes_and_one_that_knows_nothing_e
         true => "aes256-gcm@openssh.com",
         false => "chacha20-poly1305@openssh.com",
     };
-    for options in [&["-v", "-o", usual][..], &["-v"]] {
-        let (_, said) = scene.ssh(options, "true").await;
+    for options in [&["-v", "-o", usual, "true"][..], &["-v", "true"]] {
+        let said = scene.seen(options).await.well().stderr;
         assert!(cipher(&said, expected), "{said}");
     }
     for only in ["chacha20-poly1305@openssh.com", "aes128-ctr", "aes256-ctr"] {
-        let (out, said) = scene.ssh(&["-v", "-c", only], "echo in").await;
-        assert_eq!(out, b"in\n");
-        assert!(cipher(&said, only), "{said}");
+        let done = scene.seen(&["-v", "-c", only, "echo in"]).await.well();
+        assert_eq!(done.stdout, "in\n");
+        assert!(cipher(&done.stderr, only), "{done:?}");
     }
     // A rekey keeps to what was chosen, and loses nothing.
-    let often = ["-v", "-o", "RekeyLimit=1M"];
-    let (out, said) = scene.ssh(&often, "seq 1 2000000").await;
-    assert!(
-        said.matches("SSH2_MSG_NEWKEYS received").count() > 2,
-        "{said}"
-    );
-    let direct = Command::new("seq").args(["1", "2000000"]).output();
-    assert!(out == direct.await.unwrap().stdout);
+    let often = ["-v", "-o", "RekeyLimit=1M", "seq 1 2000000"];
+    let done = scene.seen(&often).await.well();
+    let rekeyed = done.stderr.matches("SSH2_MSG_NEWKEYS received").count();
+    assert!(rekeyed > 2, "{}", done.stderr);
+    assert!(done.stdout == seq("2000000").await.stdout);
 }
 
 #[tokio::test]
 async fn compression_is_there_for_who_asks() {
     let scene = scene().await;
-    let (out, said) = scene.ssh(&["-C", "-v"], "seq 1 500000").await;
+    scene.approved().await;
+    let direct = seq("500000").await.stdout;
+    let done = scene.seen(&["-C", "-v", "seq 1 500000"]).await.well();
+    let said = done.stderr;
     assert!(said.contains("compression: zlib@openssh.com"), "{said}");
-    let direct = Command::new("seq")
-        .args(["1", "500000"])
-        .output()
-        .await
-        .unwrap();
-    assert!(out == direct.stdout);
-    let (out, _) = scene
-        .ssh(
-            &["-C", "-o", "RekeyLimit=1M"],
-            "seq 1 500000; cat /dev/null",
-        )
-        .await;
-    assert!(out == direct.stdout, "over a rekey, too");
+    assert!(done.stdout == direct);
+    let often = ["-C", "-o", "RekeyLimit=1M", "seq 1 500000; cat /dev/null"];
+    let done = scene.seen(&often).await.well();
+    assert!(done.stdout == direct, "over a rekey, too");
     let log = scene.sshd.log();
     assert!(!log.contains("zlib"), "none towards the target");
 }
@@ -120,8 +77,9 @@ async fn compression_is_there_for_who_asks() {
 #[tokio::test]
 async fn a_client_learns_the_next_host_key_before_it_is_used() {
     let mut scene = scene().await;
+    scene.approved().await;
     let known = scene.gateway.dir.path().join("known_hosts");
-    scene.ssh(&[], "true").await;
+    scene.seen(&["true"]).await.well();
     let types = |text: &str| {
         let mut types: Vec<String> = text
             .lines()
@@ -152,13 +110,10 @@ async fn a_client_learns_the_next_host_key_before_it_is_used() {
     let line = before.lines().next().unwrap();
     let (_, key) = line.split_once(' ').unwrap();
     std::fs::write(&known, format!("[127.0.0.1]:{port} {key}\n")).unwrap();
-    let strict = [
-        "-o",
-        "StrictHostKeyChecking=yes",
-        "-o",
-        "UpdateHostKeys=yes",
-    ];
-    let (_, said) = scene.ssh(&[&strict[..], &["-v"]].concat(), "true").await;
+    let strict = ["StrictHostKeyChecking=yes", "-o", "UpdateHostKeys=yes"];
+    let strict = [&["-o"], &strict[..]].concat();
+    let loudly = [&strict[..], &["-v", "true"]].concat();
+    let said = scene.seen(&loudly).await.well().stderr;
     let after = std::fs::read_to_string(&known).unwrap();
     assert_eq!(
         types(&after),
@@ -175,7 +130,6 @@ async fn a_client_learns_the_next_host_key_before_it_is_used() {
     );
     std::fs::write(&known, moved).unwrap();
     let others = "HostKeyAlgorithms=ecdsa-sha2-nistp256,rsa-sha2-512";
-    scene
-        .ssh(&[&strict[..], &["-o", others]].concat(), "true")
-        .await;
+    let with_others = [&strict[..], &["-o", others, "true"]].concat();
+    scene.seen(&with_others).await.well();
 }

@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, process::Stdio, time::Duration};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
@@ -11,72 +11,26 @@ use tokio::{
 };
 
 use crate::{
-    sshd::{Sshd, free_port},
-    support::{Gateway, PATIENCE, Person, outcome_of, text},
+    scene::{Scene, scene_of},
+    seen::{echoed, fed, seen, within},
+    sshd::free_port,
+    support::{Gateway, serve, text},
 };
 
-struct Scene {
-    gateway: Gateway,
-    _sshd: Sshd,
-    alice: Person,
-    bob: Person,
-    checkout: String,
-}
-
 /// Alice has an active check-out of db1 with these capabilities.
-async fn scene(capabilities: &[&str]) -> Scene {
-    scene_with("", capabilities).await
+async fn granted(capabilities: &[&str]) -> Scene {
+    granted_with("", capabilities).await
 }
 
-async fn scene_with(config: &str, capabilities: &[&str]) -> Scene {
-    let (gateway, sshd) = tokio::join!(
-        Gateway::start_with(config),
-        Sshd::start_with("X11Forwarding yes\nX11UseLocalhost yes\nGatewayPorts no")
-    );
-    sshd.enter(&gateway, "db1").await;
-    let terms = json!({ "capabilities": capabilities });
-    let policy = json!({ "name": "ways", "description": "", "terms": terms });
-    gateway.post(&gateway.root, "/policies", policy).await;
-    let change = json!({ "policy": "ways" });
-    let patch = reqwest::Method::PATCH;
-    gateway
-        .must(&gateway.root, patch, "/targets/db1", change)
-        .await;
-    let alice = gateway.person("alice", &["requester"]).await;
-    let bob = gateway.person("bob", &["approver"]).await;
-    let ask = json!({ "target": "db1", "reason": "disk is full", "ticket": "CHG0012345" });
-    let checkout = text(&gateway.post(&alice.token, "/checkouts", ask).await["id"]);
-    let approve = format!("/checkouts/{checkout}/approve");
-    gateway.post(&bob.token, &approve, json!({})).await;
-    Scene {
-        gateway,
-        _sshd: sshd,
-        alice,
-        bob,
-        checkout,
-    }
+async fn granted_with(config: &str, capabilities: &[&str]) -> Scene {
+    let sshd = "X11Forwarding yes\nX11UseLocalhost yes\nGatewayPorts no";
+    let scene = scene_of(config, sshd).await;
+    scene.capable(capabilities).await;
+    scene.approved().await;
+    scene
 }
 
 impl Scene {
-    fn ssh(&self, arguments: &[&str]) -> Command {
-        let mut command = self.gateway.ssh_command(&self.alice, "alice+db1");
-        command
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        command
-    }
-
-    async fn seen(&self, arguments: &[&str]) -> Seen {
-        seen(self.ssh(arguments)).await
-    }
-
-    async fn revoke(&self) {
-        let body = json!({ "message": "maintenance is over" });
-        let path = format!("/checkouts/{}/revoke", self.checkout);
-        self.gateway.post(&self.bob.token, &path, body).await;
-    }
-
     /// The connection log's last word about `place`.
     async fn logged(&self, kind: &str, place: &str) -> Value {
         let fits = |event: &Value| {
@@ -87,33 +41,6 @@ impl Scene {
         };
         self.gateway.audit_event(fits).await["event"].clone()
     }
-
-    async fn refused(&self, code: &str) {
-        self.gateway
-            .audit_event(|event| outcome_of(event) == code)
-            .await;
-    }
-}
-
-#[derive(Debug)]
-struct Seen {
-    stdout: String,
-    stderr: String,
-    status: Option<i32>,
-}
-
-async fn seen(mut command: Command) -> Seen {
-    let output = within("ssh", command.output()).await.unwrap();
-    Seen {
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        status: output.status.code(),
-    }
-}
-
-async fn within<T>(what: &str, task: impl Future<Output = T>) -> T {
-    let ended = tokio::time::timeout(PATIENCE, task).await;
-    ended.unwrap_or_else(|_| panic!("{what} hung"))
 }
 
 /// A server that answers when it has read everything: only a half-close gets an answer.
@@ -135,20 +62,6 @@ async fn echo() -> u16 {
         tokio::io::copy(&mut read, &mut write).await.ok();
     })
     .await
-}
-
-async fn serve<F>(visit: impl Fn(TcpStream) -> F + Send + 'static) -> u16
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(visit(stream));
-        }
-    });
-    port
 }
 
 async fn connect(port: u16) -> TcpStream {
@@ -192,7 +105,7 @@ async fn said(child: &mut Child, words: &str) -> String {
 async fn local_forwards_reach_what_is_listed_and_are_logged() {
     let port = mirror().await;
     let listed = format!("forward:127.0.0.1:{port}");
-    let scene = scene(&["shell", "exec", &listed, "forward:localhost:*"]).await;
+    let scene = granted(&["shell", "exec", &listed, "forward:localhost:*"]).await;
     let (fixed, named) = (free_port().await, free_port().await);
     let mut child = scene
         .ssh(&["-N", "-L", &format!("{fixed}:127.0.0.1:{port}")])
@@ -214,13 +127,8 @@ async fn local_forwards_reach_what_is_listed_and_are_logged() {
     child.kill().await.unwrap();
 
     // The one that ssh carries on its own standard input and output.
-    let mut command = scene.ssh(&["-W", &format!("127.0.0.1:{port}")]);
-    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(b"through").await.unwrap();
-    drop(stdin);
-    let output = within("ssh -W", child.wait_with_output()).await.unwrap();
-    assert_eq!(output.stdout, b"through and back");
+    let carried = scene.ssh(&["-W", &format!("127.0.0.1:{port}")]);
+    assert_eq!(fed(carried, b"through").await.stdout, "through and back");
 }
 
 #[tokio::test]
@@ -234,7 +142,7 @@ async fn a_dynamic_forward_lets_curl_browse_from_the_target() {
         stream.write_all(page).await.ok();
     })
     .await;
-    let scene = scene(&[&format!("forward:localhost:{port}")]).await;
+    let scene = granted(&[&format!("forward:localhost:{port}")]).await;
     let socks = free_port().await;
     let _child = scene
         .ssh(&["-N", "-D", &socks.to_string()])
@@ -242,30 +150,21 @@ async fn a_dynamic_forward_lets_curl_browse_from_the_target() {
         .unwrap();
     drop(connect(socks).await);
     let proxy = format!("socks5h://127.0.0.1:{socks}");
-    let mut curl = Command::new("curl");
-    curl.args([
-        "-sS",
-        "--proxy",
-        &proxy,
-        &format!("http://localhost:{port}/"),
-    ]);
-    assert_eq!(seen(curl).await.stdout, "inside");
+    let curl = async |host: &str| {
+        let mut curl = Command::new("curl");
+        curl.args(["-sS", "--proxy", &proxy, &format!("http://{host}:{port}/")]);
+        seen(curl).await
+    };
+    assert_eq!(curl("localhost").await.stdout, "inside");
     // By its address it is another place.
-    let mut curl = Command::new("curl");
-    curl.args([
-        "-sS",
-        "--proxy",
-        &proxy,
-        &format!("http://127.0.0.1:{port}/"),
-    ]);
-    assert_ne!(seen(curl).await.status, Some(0));
+    assert_ne!(curl("127.0.0.1").await.status, Some(0));
     scene.refused("not-capable").await;
 }
 
 #[tokio::test]
 async fn remote_forwards_come_back_from_where_they_were_asked_for() {
     let port = mirror().await;
-    let scene = scene(&["remote-forward:localhost:*"]).await;
+    let scene = granted(&["remote-forward:localhost:*"]).await;
     let fixed = free_port().await;
     let socket = scene.gateway.dir.path().join("mux");
     let control = format!("ControlPath={}", socket.display());
@@ -293,8 +192,7 @@ async fn remote_forwards_come_back_from_where_they_were_asked_for() {
 
     let mut cancel = scene.ssh(&["-o", &control, "-O", "cancel"]);
     cancel.args(["-R", &format!("{fixed}:{to}")]);
-    let cancelled = seen(cancel).await;
-    assert_eq!(cancelled.status, Some(0), "{cancelled:?}");
+    seen(cancel).await.well();
     let gone = async || TcpStream::connect(("127.0.0.1", fixed)).await.err();
     scene
         .gateway
@@ -307,7 +205,7 @@ async fn remote_forwards_come_back_from_where_they_were_asked_for() {
 async fn the_agent_is_used_from_the_target_where_a_policy_says_so() {
     for allowed in [true, false] {
         let capabilities = ["exec", "agent"];
-        let scene = scene(&capabilities[..1 + usize::from(allowed)]).await;
+        let scene = granted(&capabilities[..1 + usize::from(allowed)]).await;
         let socket = scene.gateway.dir.path().join("agent");
         let mut agent = Command::new("ssh-agent")
             .args(["-D", "-a"])
@@ -316,12 +214,10 @@ async fn the_agent_is_used_from_the_target_where_a_policy_says_so() {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let there = async || socket.exists().then_some(());
-        scene.gateway.eventually("the agent's socket", there).await;
+        scene.gateway.appears(&socket).await;
         let mut add = Command::new("ssh-add");
         add.arg(&scene.alice.key).env("SSH_AUTH_SOCK", &socket);
-        let added = seen(add).await;
-        assert_eq!(added.status, Some(0), "{added:?}");
+        seen(add).await.well();
 
         let mut command = scene.ssh(&["-A", "ssh-add -l; echo [$SSH_AUTH_SOCK]"]);
         command.env("SSH_AUTH_SOCK", &socket);
@@ -367,7 +263,7 @@ async fn a_window_of_the_target_reaches_the_persons_display() {
             break number;
         }
     };
-    let scene = scene(&["exec", "x11"]).await;
+    let scene = granted(&["exec", "x11"]).await;
     let mut command = scene.ssh(&["-Y", "echo $DISPLAY; xauth list $DISPLAY; sleep 600"]);
     let mut child = command
         .env("DISPLAY", format!("127.0.0.1:{display}"))
@@ -397,7 +293,7 @@ async fn a_window_of_the_target_reaches_the_persons_display() {
 #[tokio::test]
 async fn p6_a_way_that_was_not_granted_is_refused_in_a_sentence() {
     let port = mirror().await;
-    let scene = scene(&[
+    let scene = granted(&[
         "exec:echo *",
         "forward:db.internal:5432",
         "forward:10.0.0.0/8:*",
@@ -488,7 +384,8 @@ async fn p6_a_way_that_was_not_granted_is_refused_in_a_sentence() {
 async fn p2_a_revoke_cuts_a_forward_in_the_middle() {
     let port = echo().await;
     let listed = format!("forward:127.0.0.1:{port}");
-    let scene = scene(&[&listed]).await;
+    let scene = granted(&[&listed]).await;
+    let id = scene.requested().await;
     let local = free_port().await;
     let mut child = scene
         .ssh(&["-N", "-L", &format!("{local}:127.0.0.1:{port}")])
@@ -501,7 +398,7 @@ async fn p2_a_revoke_cuts_a_forward_in_the_middle() {
     within("the stream", read.read_exact(&mut some))
         .await
         .unwrap();
-    scene.revoke().await;
+    scene.revoke(&id).await;
     let drained = async { while read.read(&mut some).await.is_ok_and(|count| count > 0) {} };
     within("the end of the stream", drained).await;
     within("the writer's end", writer).await.unwrap();
@@ -522,7 +419,7 @@ async fn p2_a_revoke_cuts_a_forward_in_the_middle() {
 #[tokio::test]
 async fn both_directions_of_a_forward_flood_past_a_slow_reader() {
     let port = echo().await;
-    let scene = scene(&[&format!("forward:127.0.0.1:{port}")]).await;
+    let scene = granted(&[&format!("forward:127.0.0.1:{port}")]).await;
     let local = free_port().await;
     let _child = scene
         .ssh(&["-N", "-o", "RekeyLimit=16M"])
@@ -531,38 +428,20 @@ async fn both_directions_of_a_forward_flood_past_a_slow_reader() {
         .unwrap();
     // More than every window and buffer on the way together, on two ways at once.
     let length = 32 << 20;
-    let byte = |at: usize| (at.wrapping_mul(2_654_435_761) >> 16) as u8;
-    let flood = async |slow: bool| {
-        let (mut read, mut write) = connect(local).await.into_split();
-        let writer = tokio::spawn(async move {
-            let data: Vec<u8> = (0..length).map(byte).collect();
-            write.write_all(&data).await.unwrap();
-        });
-        let (mut at, mut piece) = (0, vec![0; 64 * 1024]);
-        for turn in 0.. {
-            if slow && turn < 40 {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            let count = read.read(&mut piece).await.unwrap();
-            if count == 0 {
-                break;
-            }
-            let whole = (0..count).all(|index| piece[index] == byte(at + index));
-            assert!(whole, "damaged after {at} bytes");
-            at += count;
-        }
-        writer.await.unwrap();
-        at
+    let flood = async |pause| {
+        let (read, write) = connect(local).await.into_split();
+        echoed(write, read, length, pause).await
     };
-    let both = async { tokio::join!(flood(true), flood(false)) };
-    assert_eq!(within("the way back", both).await, (length, length));
+    let (slow, fast) = (Duration::from_millis(20), Duration::ZERO);
+    let both = tokio::join!(flood(slow), flood(fast));
+    assert_eq!(both, (length, length));
 }
 
 #[tokio::test]
 async fn channels_have_a_limit_and_the_next_is_told_so() {
     let port = echo().await;
     let listed = format!("forward:127.0.0.1:{port}");
-    let scene = scene_with("ssh.max_channels = 4", &["exec", &listed]).await;
+    let scene = granted_with("ssh.max_channels = 4", &["exec", &listed]).await;
     let local = free_port().await;
     let mut child = scene
         .ssh(&["-N", "-L", &format!("{local}:127.0.0.1:{port}")])
@@ -616,7 +495,7 @@ async fn wild(gateway: SocketAddr) -> russh::client::Handle<Wild> {
 
 #[tokio::test]
 async fn a_flood_of_opens_is_refused_one_by_one_and_others_notice_nothing() {
-    let scene = scene(&["exec"]).await;
+    let scene = granted(&["exec"]).await;
     let mut client = wild(scene.gateway.ssh).await;
     let key = russh::keys::load_secret_key(&scene.alice.key, None).unwrap();
     let key = russh::keys::PrivateKeyWithHashAlg::new(std::sync::Arc::new(key), None);

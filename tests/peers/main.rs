@@ -11,6 +11,9 @@ mod case;
 mod clients;
 mod differential;
 mod hostile;
+#[path = "../gateway/people.rs"]
+#[allow(dead_code)]
+mod people;
 mod scene;
 #[path = "../gateway/sshd.rs"]
 #[allow(dead_code)]

@@ -12,19 +12,16 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::{
-    sshd::Sshd,
-    support::{Gateway, text},
-};
+use crate::{people::Person, sshd::Sshd, support::Gateway};
 
 /// Programs that are told by an option which configuration to read.
 const CLIENTS: [&str; 3] = ["ssh", "scp", "sftp"];
 
 pub struct Scene {
     pub gateway: Gateway,
-    /// Where alice's check-out is commanded, and by whom.
+    /// Alice's, and who may answer it.
     checkout: String,
-    bob: String,
+    bob: Person,
     pub direct: Way,
     pub bridge: Way,
     /// Where both ways have their folders. Short, because sockets lie in it.
@@ -108,12 +105,8 @@ impl Scene {
         let database = format!("database.url = \"sqlite:{}\"", database.display());
         let gateway = Gateway::start_with(&format!("{limits}\n{database}")).await;
         target.enter(&gateway, terms).await;
-        let alice = gateway.person("alice", &["requester"]).await;
-        let bob = gateway.person("bob", &["approver"]).await;
-        let ask = json!({ "target": "db1", "reason": "disk is full", "ticket": "CHG0012345" });
-        let id = text(&gateway.post(&alice.token, "/checkouts", ask).await["id"]);
-        let approve = format!("/checkouts/{id}/approve");
-        gateway.post(&bob.token, &approve, json!({})).await;
+        let (alice, bob) = gateway.people().await;
+        let checkout = gateway.check_out(&alice, &bob, "db1").await;
 
         let folder = tempfile::Builder::new().prefix("dw").tempdir().unwrap();
         let way = |name, port, user: &str, key: &Path| Way {
@@ -124,8 +117,8 @@ impl Scene {
             key: key.to_owned(),
         };
         let scene = Self {
-            checkout: format!("/checkouts/{id}"),
-            bob: bob.token,
+            checkout,
+            bob,
             direct: way("direct", target.port, &target.login, &target.key),
             bridge: way("bridge", gateway.ssh.port(), "alice+db1", &alice.key),
             gateway,
@@ -148,9 +141,8 @@ impl Scene {
     }
 
     pub async fn revoke(&self, message: &str) {
-        let path = format!("{}/revoke", self.checkout);
-        let body = json!({ "message": message });
-        self.gateway.post(&self.bob, &path, body).await;
+        let (bob, id) = (&self.bob, &self.checkout);
+        self.gateway.answer(bob, id, "revoke", message).await;
     }
 
     /// A fresh folder of the same name on both ways.
@@ -166,25 +158,11 @@ impl Scene {
 impl Target {
     /// As `db1` with the account `root` that its key opens.
     async fn enter(&self, gateway: &Gateway, terms: Value) {
-        let root = &gateway.root;
-        let policy = json!({ "name": "peers", "terms": terms });
-        gateway.post(root, "/policies", policy).await;
-        let target = json!({
-            "name": "db1",
-            "protocol": "ssh",
-            "address": format!("127.0.0.1:{}", self.port),
-            "host_keys": [self.host_key],
-            "policy": "peers",
-        });
-        gateway.post(root, "/targets", target).await;
-        let account = json!({ "name": "root", "login": self.login, "targets": ["db1"] });
-        let id = text(&gateway.post(root, "/accounts", account).await["id"]);
         let key = std::fs::read_to_string(&self.key).unwrap();
         let secret = json!({ "kind": "ssh-key", "value": key });
-        let path = format!("/accounts/{id}/secret");
-        gateway
-            .must(root, reqwest::Method::PUT, &path, secret)
-            .await;
+        let server = (self.port, self.host_key.as_str());
+        gateway.enter("db1", server, &self.login, secret).await;
+        gateway.under("db1", terms).await;
     }
 }
 

@@ -3,12 +3,13 @@
 use std::process::Stdio;
 
 use serde_json::Value;
-use tokio::{io::AsyncReadExt as _, process::Command};
+use tokio::process::Command;
 
 use super::{ASK, Line, finish, scene};
 use crate::{
+    seen::{ended, shown},
     sshd::Sshd,
-    support::{Gateway, PATIENCE, text},
+    support::{Gateway, text},
 };
 
 #[tokio::test]
@@ -209,9 +210,7 @@ async fn a_session_is_opened_listed_killed_and_leaves_a_recording() {
         .spawn()
         .unwrap();
     // Only what runs on the target is recorded.
-    let mut said = [0; 3];
-    let output = ssh.stdout.as_mut().unwrap();
-    output.read_exact(&mut said).await.unwrap();
+    shown(&mut ssh, 3).await;
     let id = gateway
         .eventually("the session", async || {
             let list = alice.json(&["sessions"]).await;
@@ -227,11 +226,7 @@ async fn a_session_is_opened_listed_killed_and_leaves_a_recording() {
     assert!(shown.contains("OpenSSH"), "{shown}");
     let killed = bob.must(&["kill", &id, "-m", "look up"]).await;
     assert!(killed.contains("its check-out still stands"), "{killed}");
-    let ended = tokio::time::timeout(PATIENCE, ssh.wait_with_output())
-        .await
-        .unwrap()
-        .unwrap();
-    assert!(!ended.status.success());
+    assert_ne!(ended(ssh).await.status, Some(0));
     let closed = gateway
         .eventually("the end of the session", async || {
             let list = alice.json(&["sessions", "--closed"]).await;

@@ -15,7 +15,11 @@ use tokio::{
     process::{Child, Command},
 };
 
-use crate::support::{Gateway, PATIENCE, Person, text};
+use crate::{
+    people::Person,
+    seen::within,
+    support::{Gateway, text},
+};
 
 /// One person's command line, with a configuration folder of its own.
 struct Line {
@@ -112,10 +116,8 @@ impl Line {
 }
 
 async fn finish(child: Child) -> Outcome {
-    let output = tokio::time::timeout(PATIENCE, child.wait_with_output())
-        .await
-        .expect("the command ends")
-        .unwrap();
+    let output = within("the command", child.wait_with_output()).await;
+    let output = output.unwrap();
     Outcome {
         code: output.status.code().unwrap_or(-1),
         out: String::from_utf8(output.stdout).unwrap(),

@@ -5,6 +5,7 @@ use std::process::Stdio;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{raw, scene, seen, within};
+use crate::seen::{drained, shown};
 
 const ENDED: &str = "Access ended: revoked by bob: maintenance is over (check-out ";
 
@@ -22,14 +23,11 @@ async fn p2_p10_a_revoke_cuts_a_download_and_the_next_request_says_why() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut stdout = download.stdout.take().unwrap();
-        let mut some = vec![0; 1 << 20];
-        stdout.read_exact(&mut some).await.unwrap();
-        let drained =
-            tokio::spawn(async move { tokio::io::copy(&mut stdout, &mut tokio::io::sink()).await });
+        shown(&mut download, 1 << 20).await;
+        let drained = drained(&mut download);
         scene.revoke(&id).await;
         let status = within("curl", download.wait()).await.unwrap();
-        drained.await.unwrap().unwrap();
+        drained.await.unwrap();
         assert!(!status.success(), "{version}: half a file is no file");
         let refused = scene.get("wiki", "/large.bin").await;
         assert_eq!(refused.status, 403);
@@ -40,16 +38,11 @@ async fn p2_p10_a_revoke_cuts_a_download_and_the_next_request_says_why() {
             "{problem}"
         );
     }
-    scene
-        .gateway
-        .eventually("the sessions' end", async || {
-            let sessions = scene.sessions().await;
-            let revoked = sessions
-                .iter()
-                .filter(|session| session["outcome"] == "revoked");
-            (revoked.count() == 2).then_some(())
-        })
-        .await;
+    let sessions = scene.gateway.closed_sessions().await;
+    assert_eq!(sessions.len(), 2);
+    for session in sessions {
+        assert_eq!(session["outcome"], "revoked");
+    }
 }
 
 #[tokio::test]
@@ -68,13 +61,8 @@ async fn p2_a_revoke_cuts_a_client_that_does_not_read() {
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     // From here on nobody reads: sockets and buffers fill up.
     scene.revoke(&id).await;
-    scene
-        .gateway
-        .eventually("the session's end", async || {
-            let sessions = scene.sessions().await;
-            (sessions[0]["outcome"] == "revoked").then_some(())
-        })
-        .await;
+    let sessions = scene.gateway.closed_sessions().await;
+    assert_eq!(sessions[0]["outcome"], "revoked");
     // What was on its way is thrown away, never delivered later.
     let mut rest = Vec::new();
     let end = within("the end", stream.read_to_end(&mut rest)).await;
@@ -111,13 +99,9 @@ async fn p2_a_revoke_ends_a_hundred_streams_of_one_connection() {
     scene.revoke(&id).await;
     let status = within("curl", downloads.wait()).await.unwrap();
     assert!(!status.success());
-    scene
-        .gateway
-        .eventually("the session's end", async || {
-            let sessions = scene.sessions().await;
-            (sessions.len() == 1 && sessions[0]["outcome"] == "revoked").then_some(())
-        })
-        .await;
+    let sessions = scene.gateway.closed_sessions().await;
+    assert_eq!(sessions.len(), 1);
+    assert_eq!(sessions[0]["outcome"], "revoked");
 }
 
 #[tokio::test]
@@ -257,11 +241,7 @@ async fn p2_a_disabled_user_and_a_withdrawn_token_are_out() {
             })
             .await;
     }
-    let disable = "/users/alice/disable";
-    scene
-        .gateway
-        .post(&scene.gateway.root, disable, serde_json::json!({}))
-        .await;
+    scene.gateway.disable("alice").await;
     scene
         .gateway
         .eventually("alice's end", async || {

@@ -13,7 +13,11 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use self::nginx::{Nginx, SECRET};
-use crate::support::{Gateway, PATIENCE, Person, text};
+use crate::{
+    people::Person,
+    seen::within,
+    support::{Gateway, PATIENCE},
+};
 
 /// A gateway with a web target behind Basic authentication, somebody who asks and somebody
 /// who answers.
@@ -28,8 +32,7 @@ async fn scene() -> Scene {
     let (gateway, nginx) = tokio::join!(Gateway::start(), Nginx::start());
     let web = json!({ "tls": false, "sign_in": { "by": "basic" } });
     enter(&gateway, "wiki", nginx.port, web).await;
-    let alice = gateway.person("alice", &["requester"]).await;
-    let bob = gateway.person("bob", &["approver"]).await;
+    let (alice, bob) = gateway.people().await;
     Scene {
         gateway,
         nginx,
@@ -52,28 +55,22 @@ async fn enter(gateway: &Gateway, name: &str, port: u16, web: Value) {
 
 impl Scene {
     async fn ask(&self, target: &str) -> Value {
-        let ask = json!({ "target": target, "reason": "look it up", "ticket": "CHG0012345" });
-        self.gateway
-            .post(&self.alice.token, "/checkouts", ask)
-            .await
+        self.gateway.ask(&self.alice, target).await
     }
 
     async fn approve(&self, id: &str) {
-        let path = format!("/checkouts/{id}/approve");
-        self.gateway.post(&self.bob.token, &path, json!({})).await;
+        self.gateway.answer(&self.bob, id, "approve", "").await;
     }
 
     /// Alice has an active check-out of the target.
     async fn approved(&self, target: &str) -> String {
-        let id = text(&self.ask(target).await["id"]);
-        self.approve(&id).await;
-        id
+        let (alice, bob) = (&self.alice, &self.bob);
+        self.gateway.check_out(alice, bob, target).await
     }
 
     async fn revoke(&self, id: &str) {
-        let body = json!({ "message": "maintenance is over" });
-        let path = format!("/checkouts/{id}/revoke");
-        self.gateway.post(&self.bob.token, &path, body).await;
+        let why = "maintenance is over";
+        self.gateway.answer(&self.bob, id, "revoke", why).await;
     }
 
     fn url(&self, target: &str, path: &str) -> String {
@@ -115,8 +112,7 @@ impl Scene {
     }
 
     async fn sessions(&self) -> Vec<Value> {
-        let page = self.gateway.get(&self.gateway.root, "/sessions").await;
-        page["items"].as_array().unwrap().clone()
+        self.gateway.list("/sessions").await
     }
 }
 
@@ -188,9 +184,4 @@ async fn secret_is_nowhere(scene: &Scene) {
         }
     }
     assert!(looked_at > 3, "there are files to look at");
-}
-
-async fn within<T>(what: &str, task: impl Future<Output = T>) -> T {
-    let ended = tokio::time::timeout(PATIENCE, task).await;
-    ended.unwrap_or_else(|_| panic!("{what} hung"))
 }

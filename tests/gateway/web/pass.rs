@@ -193,9 +193,7 @@ async fn each_way_of_signing_in_reaches_the_target_and_stays_there() {
         ),
     ] {
         let change = json!({ "web": { "tls": false, "sign_in": sign_in } });
-        let (root, path) = (&scene.gateway.root, "/targets/other");
-        let patch = reqwest::Method::PATCH;
-        scene.gateway.must(root, patch, path, change).await;
+        scene.gateway.patch("/targets/other", change).await;
         let id = scene.approved("other").await;
         let mut curl = scene.curl();
         curl.args(["-H", "X-Api-Key: mine"]);
@@ -296,12 +294,7 @@ async fn a_target_with_tls_proves_what_is_pinned_or_gets_nothing() {
         let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &public);
         let pin = format!("sha256//{}", data_encoding::BASE64.encode(hash.as_ref()));
         let change = json!({ "host_keys": [pin] });
-        let path = "/targets/other";
-        let patch = reqwest::Method::PATCH;
-        scene
-            .gateway
-            .must(&scene.gateway.root, patch, path, change)
-            .await;
+        scene.gateway.patch("/targets/other", change).await;
     };
     pinned(&rcgen::KeyPair::generate().unwrap()).await;
     let wrong = scene.get("other", "/hello.txt").await;
@@ -327,18 +320,9 @@ async fn a_target_with_tls_proves_what_is_pinned_or_gets_nothing() {
 #[tokio::test]
 async fn a_policy_lists_what_may_be_asked_of_a_target() {
     let scene = scene().await;
-    let policy = json!({ "name": "look", "terms": {
-        "capabilities": ["http:GET,HEAD /hello.txt", "http:GET /upload/**"] } });
-    scene
-        .gateway
-        .post(&scene.gateway.root, "/policies", policy)
-        .await;
-    let patch = json!({ "policy": "look" });
-    let (root, path) = (&scene.gateway.root, "/targets/wiki");
-    scene
-        .gateway
-        .must(root, reqwest::Method::PATCH, path, patch)
-        .await;
+    let capabilities = ["http:GET,HEAD /hello.txt", "http:GET /upload/**"];
+    let terms = json!({ "capabilities": capabilities });
+    scene.gateway.under("wiki", terms).await;
     scene.approved("wiki").await;
     assert_eq!(scene.get("wiki", "/hello.txt").await.status, 200);
     assert_eq!(scene.get("wiki", "/%68ello.txt").await.status, 200);
@@ -434,9 +418,7 @@ async fn p1_two_people_on_one_target_share_no_connection() {
     enter(&scene.gateway, "other", port, json!({ "tls": false })).await;
     let carol = scene.gateway.person("carol", &["requester"]).await;
     scene.approved("other").await;
-    let ask = json!({ "target": "other", "reason": "look it up", "ticket": "CHG0012345" });
-    let asked = scene.gateway.post(&carol.token, "/checkouts", ask).await;
-    scene.approve(asked["id"].as_str().unwrap()).await;
+    scene.gateway.check_out(&carol, &scene.bob, "other").await;
     for round in 0..3 {
         for (token, name) in [(&scene.alice.token, "alice"), (&carol.token, "carol")] {
             let url = scene.url("other", &format!("/{name}/{round}"));
@@ -484,8 +466,7 @@ async fn a_target_that_answers_garbage_or_nothing_is_named() {
 async fn a_web_target_is_not_reached_with_ssh() {
     let scene: Scene = scene().await;
     scene.approved("wiki").await;
-    let mut ssh = scene.gateway.ssh_command(&scene.alice, "alice+wiki");
-    let output = ssh.arg("true").output().await.unwrap();
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let told = scene.gateway.seen(&scene.alice, "alice+wiki", &["true"]);
+    let told = told.await.stderr;
     assert!(told.contains("wiki is a web target"), "{told}");
 }

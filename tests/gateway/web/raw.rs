@@ -7,9 +7,11 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
+
+pub use crate::support::serve as target;
 
 use super::{Scene, within};
 
@@ -65,19 +67,4 @@ pub async fn head(stream: &mut (impl AsyncReadExt + Unpin)) -> (String, Vec<u8>)
         );
         bytes.extend_from_slice(&piece[..count]);
     }
-}
-
-/// A target whose every connection is served by `serve`.
-pub async fn target<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> u16
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(serve(stream));
-        }
-    });
-    port
 }

@@ -6,6 +6,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
+use tokio_rustls::client::TlsStream;
 
 use super::{Scene, enter, raw, scene, within};
 
@@ -59,6 +60,19 @@ fn masked(text: &str) -> Vec<u8> {
     frame
 }
 
+/// The server at a port of this machine is the target `other`.
+async fn stand(scene: &Scene, port: u16) {
+    enter(&scene.gateway, "other", port, json!({ "tls": false })).await;
+}
+
+/// Alice's client, with its request for a socket sent.
+async fn asked(scene: &Scene, more: &str) -> TlsStream<TcpStream> {
+    let mut stream = raw::connect(scene).await;
+    let request = asking(scene, more);
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream
+}
+
 fn asking(scene: &Scene, more: &str) -> String {
     format!(
         "GET /socket HTTP/1.1\r\nHost: other.door.localhost:{port}\r\nDoorward-Token: {token}\r\n\
@@ -72,19 +86,9 @@ fn asking(scene: &Scene, more: &str) -> String {
 #[tokio::test]
 async fn p2_p10_a_revoke_closes_a_websocket_with_the_reason() {
     let scene = scene().await;
-    enter(
-        &scene.gateway,
-        "other",
-        raw::target(echo).await,
-        json!({ "tls": false }),
-    )
-    .await;
+    stand(&scene, raw::target(echo).await).await;
     let id = scene.approved("other").await;
-    let mut stream = raw::connect(&scene).await;
-    stream
-        .write_all(asking(&scene, "").as_bytes())
-        .await
-        .unwrap();
+    let mut stream = asked(&scene, "").await;
     let (head, _) = raw::head(&mut stream).await;
     assert!(head.starts_with("HTTP/1.1 101"), "{head}");
     for text in ["hello", "again"] {
@@ -101,20 +105,14 @@ async fn p2_p10_a_revoke_closes_a_websocket_with_the_reason() {
         "{reason}"
     );
     assert_eq!(within("the end", frame(&mut stream)).await, None);
-    scene
-        .gateway
-        .eventually("the session's end", async || {
-            let sessions = scene.sessions().await;
-            (sessions[0]["outcome"] == "revoked").then_some(())
-        })
-        .await;
+    let sessions = scene.gateway.closed_sessions().await;
+    assert_eq!(sessions[0]["outcome"], "revoked");
 }
 
 #[tokio::test]
 async fn p2_a_websocket_over_http2_works_and_ends_like_any_other() {
     let scene = scene().await;
-    let port = raw::target(echo).await;
-    enter(&scene.gateway, "other", port, json!({ "tls": false })).await;
+    stand(&scene, raw::target(echo).await).await;
     let id = scene.approved("other").await;
     let stream = raw::connect_with(&scene, b"h2").await;
     let executor = hyper_util::rt::TokioExecutor::new();
@@ -160,40 +158,19 @@ async fn p2_a_revoke_cuts_a_websocket_whose_person_does_not_read() {
         let frame = [&[0x82, 126, 0x40, 0][..], &[7; 0x4000]].concat();
         while stream.write_all(&frame).await.is_ok() {}
     };
-    enter(
-        &scene.gateway,
-        "other",
-        raw::target(flood).await,
-        json!({ "tls": false }),
-    )
-    .await;
+    stand(&scene, raw::target(flood).await).await;
     let id = scene.approved("other").await;
-    let mut stream = raw::connect(&scene).await;
-    stream
-        .write_all(asking(&scene, "").as_bytes())
-        .await
-        .unwrap();
+    let mut stream = asked(&scene, "").await;
     raw::head(&mut stream).await;
     scene.revoke(&id).await;
-    scene
-        .gateway
-        .eventually("the session's end", async || {
-            let sessions = scene.sessions().await;
-            (sessions[0]["outcome"] == "revoked").then_some(())
-        })
-        .await;
+    let sessions = scene.gateway.closed_sessions().await;
+    assert_eq!(sessions[0]["outcome"], "revoked");
 }
 
 #[tokio::test]
 async fn a_websocket_needs_its_capability_and_its_own_origin() {
     let scene = scene().await;
-    enter(
-        &scene.gateway,
-        "other",
-        raw::target(echo).await,
-        json!({ "tls": false }),
-    )
-    .await;
+    stand(&scene, raw::target(echo).await).await;
     scene.approved("other").await;
     let foreign = asking(&scene, "Origin: https://wiki.door.localhost\r\n");
     let answer = raw::answered(&scene, foreign.as_bytes()).await;
@@ -201,11 +178,7 @@ async fn a_websocket_needs_its_capability_and_its_own_origin() {
     assert!(answer.contains("cross-origin"), "{answer}");
     let port = scene.gateway.web.port();
     let own = format!("Origin: https://other.door.localhost:{port}\r\n");
-    let mut stream = raw::connect(&scene).await;
-    stream
-        .write_all(asking(&scene, &own).as_bytes())
-        .await
-        .unwrap();
+    let mut stream = asked(&scene, &own).await;
     assert!(raw::head(&mut stream).await.0.starts_with("HTTP/1.1 101"));
 
     let policy = json!({ "name": "pages", "terms": { "capabilities": ["http"] } });
