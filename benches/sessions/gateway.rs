@@ -117,12 +117,9 @@ impl Gateway {
     /// One target with one account, and people who sign in with these keys.
     pub async fn set_up(&mut self, access: &Access<'_>, people: &[(&str, &Path)]) -> Result<()> {
         let root = self.root.clone();
-        let terms = json!({
-            "approvals": [], "ticket": "optional", "reason": "optional",
-            "maximum_duration": "8h", "recording": "required",
-        });
-        let policy = json!({ "name": "bench", "description": "", "terms": terms });
-        self.api.post(&root, "/policies", policy).await?;
+        self.api
+            .post(&root, "/policies", policy("required"))
+            .await?;
         for (name, sshd) in access.targets {
             let target = json!({
                 "name": name,
@@ -153,6 +150,15 @@ impl Gateway {
             self.people.push(((*name).to_owned(), token));
         }
         Ok(())
+    }
+
+    /// Whether sessions of check-outs that begin from now on are recorded, as a policy says it.
+    pub async fn record(&self, mode: &str) -> Result<()> {
+        let path = "/policies/bench";
+        let changed = self
+            .api
+            .call(&self.root, Method::PUT, path, Some(policy(mode)));
+        changed.await.map(drop)
     }
 
     /// A new active check-out of this person; answers its identifier.
@@ -210,6 +216,14 @@ fn remove_files(folder: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn policy(recording: &str) -> Value {
+    let terms = json!({
+        "approvals": [], "ticket": "optional", "reason": "optional",
+        "maximum_duration": "8h", "recording": recording,
+    });
+    json!({ "name": "bench", "description": "", "terms": terms })
 }
 
 struct Api {

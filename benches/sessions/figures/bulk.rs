@@ -3,7 +3,11 @@
 //! The clock starts when the far end says that it runs, so set-up is not in it; the client's
 //! streams are files and `/dev/null`, so this program moves no byte itself.
 
-use std::{fs::File, path::Path, process::Stdio};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
 
 use aws_lc_rs::rand;
 use doorward::clock::Stopwatch;
@@ -24,22 +28,14 @@ const GOAL: f64 = 0.6;
 const BLOCK: usize = 1024 * 1024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+pub enum Way {
     Down,
     Up,
 }
 
 pub async fn run(stage: &Stage, plan: &Plan, table: &mut Table) -> Result<()> {
-    let mut noise = vec![0; BLOCK];
-    rand::fill(&mut noise).map_err(|_| "no random bytes")?;
-    let text: Vec<u8> = (0..)
-        .flat_map(|line: u32| {
-            format!("{line:>8} some line of a log, as people print it\n").into_bytes()
-        })
-        .take(BLOCK)
-        .collect();
-    let binary = stage.file("binary", plan.bulk_mib, &noise)?;
-    let text = stage.file("text", plan.bulk_mib, &text)?;
+    let binary = random(stage, plan)?;
+    let text = text(stage, plan)?;
     for (offer, way, file, what) in [
         (
             Offer::Curve25519Aes,
@@ -60,6 +56,22 @@ pub async fn run(stage: &Stage, plan: &Plan, table: &mut Table) -> Result<()> {
         one(stage, plan, table, offer, way, file, what).await?;
     }
     Ok(())
+}
+
+pub fn random(stage: &Stage, plan: &Plan) -> Result<PathBuf> {
+    let mut noise = vec![0; BLOCK];
+    rand::fill(&mut noise).map_err(|_| "no random bytes")?;
+    stage.file("binary", plan.bulk_mib, &noise)
+}
+
+pub fn text(stage: &Stage, plan: &Plan) -> Result<PathBuf> {
+    let lines: Vec<u8> = (0..)
+        .flat_map(|line: u32| {
+            format!("{line:>8} some line of a log, as people print it\n").into_bytes()
+        })
+        .take(BLOCK)
+        .collect();
+    stage.file("text", plan.bulk_mib, &lines)
 }
 
 async fn one(
@@ -124,7 +136,13 @@ async fn one(
 }
 
 /// Seconds from the far end's word that it runs until the client has ended.
-async fn move_file(stage: &Stage, offer: Offer, way: Way, file: &Path, host: &str) -> Result<f64> {
+pub async fn move_file(
+    stage: &Stage,
+    offer: Offer,
+    way: Way,
+    file: &Path,
+    host: &str,
+) -> Result<f64> {
     let mut command = ssh(stage.roads(), offer, host);
     command.stderr(Stdio::piped());
     match way {

@@ -18,7 +18,7 @@ use tokio::{
     task::yield_now,
 };
 
-const SMALL: usize = 4 * 1024;
+const SMALL: usize = 2 * 1024;
 const LARGE: usize = 64 * 1024;
 
 /// So many small reads in a row are taken for the end of a bulk transfer.
