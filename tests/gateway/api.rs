@@ -59,6 +59,26 @@ async fn adversarial_42_nothing_answers_without_a_login() {
 }
 
 #[tokio::test]
+async fn a_target_that_one_may_not_ask_for_is_told_as_one_that_is_not_there() {
+    let scene = scene().await;
+    let gateway = &scene.gateway;
+    let dba = json!({ "name": "dba" });
+    gateway.post(&gateway.root, "/groups", dba).await;
+    scene.under(json!({ "requesters": ["dba"] })).await;
+    let mut told = Vec::new();
+    for target in ["db1", "db9"] {
+        let ask = json!({ "target": target, "reason": "disk is full", "ticket": "CHG0012345" });
+        let token = &scene.alice.token;
+        let (status, answer) = gateway
+            .call(token, Method::POST, "/checkouts", Some(ask))
+            .await;
+        told.push((status, answer.to_string().replace(target, "TARGET")));
+    }
+    assert_eq!(told[0], told[1]);
+    assert_eq!(told[0].0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
 async fn it_speaks_http_2_and_1_over_tls_and_nothing_in_clear() {
     let gateway = Gateway::start().await;
     let url = format!("{}/api/v1/openapi.json", gateway.url());
