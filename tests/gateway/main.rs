@@ -31,3 +31,4 @@ mod terminal;
 mod transport;
 mod ways;
 mod web;
+mod wild;

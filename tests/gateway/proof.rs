@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::process::Command;
 
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     scene::{Scene, scene},
     seen::{Seen, seen},
     sshd::keygen,
-    support::{PASSWORD, outcome_of},
+    support::PASSWORD,
 };
 
 /// A copy of this person's key with a certificate of `authority` beside it, where ssh finds it.
@@ -57,13 +57,7 @@ async fn a_certificate_proves_nobody_whoever_signed_it() {
         assert!(refused.stderr.contains(sentence), "{name}: {refused:?}");
         scene.was_never_reached();
     }
-    let refused =
-        |event: &Value| event["event"]["kind"] == "user.sign-in" && outcome_of(event) == "sign-in";
-    let event = scene.gateway.audit_event(refused).await;
-    assert_eq!(
-        event["event"]["actor"]["nobody"]["claimed"], "alice",
-        "{event}"
-    );
+    scene.sign_in_refused("alice").await;
     // The key itself is hers, with or without a certificate beside it.
     let strange = scene.gateway.dir.path().join("strange");
     let strange = strange.to_str().unwrap();

@@ -179,6 +179,16 @@ impl Scene {
         self.gateway.audit_event(refused).await;
     }
 
+    /// Waits until it is in the audit that somebody with this name was not signed in.
+    pub async fn sign_in_refused(&self, claimed: &str) {
+        let refused = |event: &Value| {
+            event["event"]["kind"] == "user.sign-in" && outcome_of(event) == "sign-in"
+        };
+        let event = self.gateway.audit_event(refused).await;
+        let who = &event["event"]["actor"]["nobody"]["claimed"];
+        assert_eq!(who, claimed, "{event}");
+    }
+
     /// The target has let nobody in.
     #[track_caller]
     pub fn was_never_reached(&self) {

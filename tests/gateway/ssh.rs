@@ -2,18 +2,18 @@
 //! than what was granted, and over when it is over.
 
 use std::{
-    ffi::OsStr, net::SocketAddr, os::unix::ffi::OsStrExt as _, process::Stdio, sync::Arc,
-    time::Duration,
+    ffi::OsStr, net::SocketAddr, os::unix::ffi::OsStrExt as _, process::Stdio, time::Duration,
 };
 
 use serde_json::json;
-use tokio::{io::AsyncWriteExt, process::Command, sync::mpsc};
+use tokio::{io::AsyncWriteExt, process::Command};
 
 use crate::{
     scene::{Scene, Way, scene},
     seen::{drained, echoed, ended, fed, seen, shown, within},
     sshd::keygen,
     support::PASSWORD,
+    wild::signed_in,
 };
 
 /// Alice has an active check-out of db1.
@@ -130,46 +130,15 @@ async fn a_key_pressed_under_a_flood_reaches_the_target() {
     flood.await.unwrap();
 }
 
-/// Hears how a command has ended.
-struct Ear(mpsc::UnboundedSender<u32>);
-
-impl russh::client::Handler for Ear {
-    type Error = russh::Error;
-
-    async fn check_server_key(
-        &mut self,
-        _: &russh::keys::PublicKeyOrCertificate,
-    ) -> Result<bool, russh::Error> {
-        Ok(true)
-    }
-
-    async fn exit_status(
-        &mut self,
-        _: russh::ChannelId,
-        status: u32,
-        _: &mut russh::client::Session,
-    ) -> Result<(), russh::Error> {
-        self.0.send(status).unwrap();
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn a_client_that_closes_first_hears_how_it_ended() {
     let scene = granted().await;
     let direct = SocketAddr::from(([127, 0, 0, 1], scene.sshd.port));
     for (address, login, key) in [
-        (direct, scene.sshd.login.as_str(), scene.sshd.key.clone()),
-        (scene.gateway.ssh, "alice+db1", scene.alice.key.clone()),
+        (direct, scene.sshd.login.as_str(), &scene.sshd.key),
+        (scene.gateway.ssh, "alice+db1", &scene.alice.key),
     ] {
-        let (heard, mut ending) = mpsc::unbounded_channel();
-        let mut client = russh::client::connect(Arc::default(), address, Ear(heard))
-            .await
-            .unwrap();
-        let key = russh::keys::load_secret_key(key, None).unwrap();
-        let key = russh::keys::PrivateKeyWithHashAlg::new(Arc::new(key), None);
-        let signed_in = client.authenticate_publickey(login, key).await.unwrap();
-        assert!(signed_in.success());
+        let (client, mut ending) = signed_in(address, login, key).await;
         let channel = client.channel_open_session().await.unwrap();
         // PuTTY closes as soon as both sides have sent their last byte.
         let command = "exec >&- 2>&-; sleep 0.3; exit 7";

@@ -1,7 +1,7 @@
 //! Forwards either way, the agent and the display, with the real OpenSSH on both sides: the
 //! same as directly where a policy names them, one sentence where it does not.
 
-use std::{net::SocketAddr, process::Stdio, time::Duration};
+use std::{process::Stdio, time::Duration};
 
 use serde_json::Value;
 use tokio::{
@@ -15,6 +15,7 @@ use crate::{
     seen::{echoed, fed, seen, within},
     sshd::free_port,
     support::{Gateway, serve, text},
+    wild::{connected, signed_in},
 };
 
 /// Alice has an active check-out of db1 with these capabilities.
@@ -474,33 +475,11 @@ async fn channels_have_a_limit_and_the_next_is_told_so() {
     }
 }
 
-/// A client that opens whatever it likes.
-struct Wild;
-
-impl russh::client::Handler for Wild {
-    type Error = russh::Error;
-
-    async fn check_server_key(
-        &mut self,
-        _: &russh::keys::PublicKeyOrCertificate,
-    ) -> Result<bool, russh::Error> {
-        Ok(true)
-    }
-}
-
-async fn wild(gateway: SocketAddr) -> russh::client::Handle<Wild> {
-    let config = std::sync::Arc::new(russh::client::Config::default());
-    russh::client::connect(config, gateway, Wild).await.unwrap()
-}
-
 #[tokio::test]
 async fn a_flood_of_opens_is_refused_one_by_one_and_others_notice_nothing() {
     let scene = granted(&["exec"]).await;
-    let mut client = wild(scene.gateway.ssh).await;
-    let key = russh::keys::load_secret_key(&scene.alice.key, None).unwrap();
-    let key = russh::keys::PrivateKeyWithHashAlg::new(std::sync::Arc::new(key), None);
-    let signed_in = client.authenticate_publickey("alice+db1", key).await;
-    assert!(signed_in.unwrap().success());
+    let client = signed_in(scene.gateway.ssh, "alice+db1", &scene.alice.key);
+    let (client, _) = client.await;
     let opens = (0..500_u32).map(|port| {
         let client = &client;
         async move {
@@ -542,7 +521,7 @@ async fn a_flood_of_opens_is_refused_one_by_one_and_others_notice_nothing() {
 #[tokio::test]
 async fn a_channel_before_signing_in_ends_the_connection() {
     let gateway = Gateway::start().await;
-    let client = wild(gateway.ssh).await;
+    let (client, _) = connected(gateway.ssh).await;
     let opened = within("the end", client.channel_open_session()).await;
     assert!(opened.is_err());
     assert!(client.is_closed());

@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{raw, scene, seen, within};
@@ -51,11 +52,7 @@ async fn p2_a_revoke_cuts_a_client_that_does_not_read() {
     scene.nginx.file("large.bin", 4 << 30);
     let id = scene.approved("wiki").await;
     let mut stream = raw::connect(&scene).await;
-    let port = scene.gateway.web.port();
-    let request = format!(
-        "GET /large.bin HTTP/1.1\r\nHost: wiki.door.localhost:{port}\r\nDoorward-Token: {}\r\n\r\n",
-        scene.alice.token
-    );
+    let request = raw::get(&scene, "wiki", "/large.bin");
     stream.write_all(request.as_bytes()).await.unwrap();
     let (head, _) = raw::head(&mut stream).await;
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
@@ -142,25 +139,15 @@ async fn p2_a_revoke_cuts_an_upload() {
 #[tokio::test]
 async fn p2_other_targets_on_the_same_connection_go_on() {
     let scene = scene().await;
-    let web = serde_json::json!({ "tls": false, "sign_in": { "by": "basic" } });
+    let web = json!({ "tls": false, "sign_in": { "by": "basic" } });
     super::enter(&scene.gateway, "other", scene.nginx.port, web).await;
     scene.nginx.file("small.bin", 3 << 20);
     let id = scene.approved("wiki").await;
     scene.approved("other").await;
     let mut stream = raw::connect(&scene).await;
-    let port = scene.gateway.web.port();
-    let ask = |target: &str, path: &str| {
-        let token = &scene.alice.token;
-        format!(
-            "GET {path} HTTP/1.1\r\nHost: {target}.door.localhost:{port}\r\n\
-             Doorward-Token: {token}\r\n\r\n"
-        )
-    };
     let mut asked = async |target: &str, path: &str| {
-        stream
-            .write_all(ask(target, path).as_bytes())
-            .await
-            .unwrap();
+        let request = raw::get(&scene, target, path);
+        stream.write_all(request.as_bytes()).await.unwrap();
         let (head, mut body) = raw::head(&mut stream).await;
         let length = head
             .to_lowercase()
@@ -210,13 +197,13 @@ async fn p2_a_disabled_user_and_a_withdrawn_token_are_out() {
         .post(
             &scene.alice.token,
             "/me/tokens",
-            serde_json::json!({ "label": "curl", "scopes": ["request"], "expires_in": "1h" }),
+            json!({ "label": "curl", "scopes": ["request"], "expires_in": "1h" }),
         )
         .await;
     let text = token["token"].as_str().unwrap().to_owned();
     let url = scene.url("wiki", "/hello.txt");
     assert_eq!(seen(scene.curl_as(&text), &url).await.status, 200);
-    let reading = serde_json::json!({ "label": "read", "scopes": ["read"], "expires_in": "1h" });
+    let reading = json!({ "label": "read", "scopes": ["read"], "expires_in": "1h" });
     let reading = scene
         .gateway
         .post(&scene.alice.token, "/me/tokens", reading)
@@ -256,11 +243,7 @@ async fn a_gateway_that_stops_waits_for_no_idle_connection() {
     let mut scene = scene().await;
     scene.approved("wiki").await;
     let mut stream = raw::connect(&scene).await;
-    let port = scene.gateway.web.port();
-    let request = format!(
-        "GET /hello.txt HTTP/1.1\r\nHost: wiki.door.localhost:{port}\r\nDoorward-Token: {}\r\n\r\n",
-        scene.alice.token
-    );
+    let request = raw::get(&scene, "wiki", "/hello.txt");
     stream.write_all(request.as_bytes()).await.unwrap();
     raw::head(&mut stream).await;
     let status = scene.gateway.terminate().await;

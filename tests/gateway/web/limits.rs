@@ -1,25 +1,17 @@
 //! How much a request may move: refused at once where its length says so, cut where it turns
 //! out on the way, and audited either way.
 
-use std::process::Stdio;
-
 use serde_json::{Value, json};
-use tokio::{io::AsyncWriteExt as _, process::Command};
+use tokio::process::Command;
 
 use super::{Scene, scene, seen, within};
+use crate::seen::fed;
 
 /// Alice has a check-out of the wiki under a policy with these capabilities.
 async fn limited(capabilities: &[&str]) -> Scene {
     let scene = scene().await;
-    let root = &scene.gateway.root;
-    let policy = json!({ "name": "little", "terms": { "capabilities": capabilities } });
-    scene.gateway.post(root, "/policies", policy).await;
-    let patch = json!({ "policy": "little" });
-    let path = "/targets/wiki";
-    scene
-        .gateway
-        .must(root, reqwest::Method::PATCH, path, patch)
-        .await;
+    let terms = json!({ "capabilities": capabilities });
+    scene.gateway.under("wiki", terms).await;
     scene.approved("wiki").await;
     scene
 }
@@ -35,23 +27,9 @@ async fn refusal(scene: &Scene, code: &str) -> Value {
 
 /// Sends bytes whose number nobody says before, and reads what is answered.
 async fn streamed(mut curl: Command, bytes: usize, url: &str) -> (String, String) {
-    let mut child = curl
-        .args(["-T", "-", "-w", "\n%{http_code}", url])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("curl is installed");
-    let mut stdin = child.stdin.take().unwrap();
-    let sent = tokio::spawn(async move {
-        // Refused in the middle, curl reads no further.
-        let _ = stdin.write_all(&vec![b'x'; bytes]).await;
-    });
-    let output = within("the upload", child.wait_with_output())
-        .await
-        .unwrap();
-    sent.await.unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    curl.args(["-T", "-", "-w", "\n%{http_code}", url]);
+    // Refused in the middle, curl reads no further.
+    let text = fed(curl, &vec![b'x'; bytes]).await.stdout;
     let (body, status) = text.rsplit_once('\n').unwrap();
     (status.to_owned(), body.to_owned())
 }

@@ -38,6 +38,15 @@ pub async fn connect_with(scene: &Scene, protocol: &[u8]) -> TlsStream<TcpStream
         .expect("the gateway's certificate is for every target")
 }
 
+/// Alice's GET, with nothing behind it.
+pub fn get(scene: &Scene, target: &str, path: &str) -> String {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: {target}.door.localhost:{port}\r\nDoorward-Token: {token}\r\n\r\n",
+        port = scene.gateway.web.port(),
+        token = scene.alice.token,
+    )
+}
+
 /// Everything that is answered to these bytes until the gateway closes.
 pub async fn answered(scene: &Scene, bytes: &[u8]) -> String {
     let mut stream = connect(scene).await;
