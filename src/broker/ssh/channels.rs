@@ -23,7 +23,7 @@ use super::{channel::Left, inbox::Inbox, talk::Ask};
 
 /// How long the last words on all channels may take. What is left of the grace of the leg is
 /// for the disconnect.
-const TELLING: Duration = Duration::from_millis(100);
+const TELLING: Duration = Duration::from_millis(180);
 
 #[derive(Clone)]
 pub struct Channels(Arc<Inner>);

@@ -26,7 +26,7 @@ pub const UNAVAILABLE: u32 = 69;
 pub const TRY_AGAIN: u32 = 75;
 
 /// How long the last words of a cut may take. Within the grace of the leg.
-const LAST_WORDS: Duration = Duration::from_millis(100);
+const LAST_WORDS: Duration = Duration::from_millis(160);
 
 /// How long a client that was told may take to leave by itself.
 const LEAVE: Duration = Duration::from_millis(100);
