@@ -15,6 +15,7 @@ pub mod keeper;
 pub mod kill;
 pub mod lifecycle;
 pub mod model;
+pub mod page;
 pub mod recording;
 pub mod session;
 pub mod store;

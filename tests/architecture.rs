@@ -104,6 +104,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
+    // What browsers are shown and send, whoever serves it.
+    ("page", &["model"]),
     // A broker makes the switch and leashes its client's leg; it has no store, no vault, no lifecycle.
     // Its host keys are private files.
     (
@@ -115,6 +117,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "identity",
             "tls",
             "kill",
+            "page",
             "clock::Stopwatch",
             "vault::keyfile",
         ],
@@ -135,6 +138,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "lifecycle",
             "config",
             "clock",
+            "page",
             "recording",
             // Showing a secret is an admission of its own, which is not the API's to make.
             "session::reveal",

@@ -69,6 +69,8 @@ suite! {
         a_password_hash_is_kept_and_taken_away
         who_vouches_is_kept_credential_by_credential
         tokens_are_found_by_hash_and_removed
+        a_cookie_ends_with_the_sign_in_it_came_out_of
+        a_code_is_spent_once_and_goes_with_its_sign_in
         people_are_listed_filtered_sorted_and_paged
         approvers_are_those_who_could_answer
         a_removed_user_leaves_no_key_and_no_token

@@ -10,6 +10,7 @@ mod auth;
 mod body;
 mod checkouts;
 mod class;
+mod console;
 mod csv;
 mod diff;
 mod error;
@@ -127,15 +128,15 @@ impl Api {
         let mut router = Router::new()
             .nest(BASE, routes)
             .fallback(async || Problem::no_such_route())
-            .layer(CatchPanicLayer::custom(panicked))
-            .with_state(self.clone());
+            .layer(CatchPanicLayer::custom(panicked));
         for (name, value) in HEADERS {
             let name = HeaderName::from_static(name);
             let value = HeaderValue::from_static(value);
             // Overriding: no handler makes them weaker.
             router = router.layer(SetResponseHeaderLayer::overriding(name, value));
         }
-        router
+        let console = console::router(self).layer(CatchPanicLayer::custom(panicked));
+        router.merge(console).with_state(self.clone())
     }
 
     pub fn store(&self) -> &Store {

@@ -16,14 +16,7 @@ use super::{
 };
 use crate::{
     identity::sign_in::Door,
-    model::{
-        audit::{Actor, AuditEvent},
-        name::UserName,
-        principal::Principal,
-        text::Text,
-        time::Timestamp,
-        user::User,
-    },
+    model::{name::UserName, principal::Principal, text::Text, time::Timestamp, user::User},
     store,
 };
 
@@ -87,13 +80,9 @@ pub async fn bootstrap(
 }
 
 pub async fn sign_out(State(api): State<Api>, caller: Caller) -> Result<StatusCode, Problem> {
-    let by = &caller.principal;
-    let mut tx = api.store().begin().await?;
-    store::token::delete(&mut tx, &by.user, &caller.token).await?;
-    let message = format!("{} signed out", by.name);
-    let event =
-        AuditEvent::done(api.now(), "user.sign-out", Actor::from(by), message).about_user(&by.user);
-    api.commit(tx, &event).await?;
+    api.identity()
+        .sign_out(&caller.principal, &caller.token)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -4,6 +4,7 @@
 //! only what a secret can be checked against.
 
 mod bootstrap;
+pub mod browser;
 pub mod password;
 pub mod sign_in;
 pub mod ssh_key;

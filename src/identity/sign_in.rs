@@ -5,6 +5,7 @@
 
 use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
+use tokio::sync::broadcast;
 use tracing::warn;
 
 use super::{
@@ -32,6 +33,9 @@ use crate::{
 /// How long a sign-in lasts before it must be repeated.
 pub const SIGNED_IN_FOR: Span = Span::hours(12);
 
+/// Who falls behind further than this looks for themselves who is still signed in.
+const SIGNED_OUT_AT_ONCE: usize = 256;
+
 #[derive(Debug, thiserror::Error)]
 pub enum SignInError {
     #[error("the user name, password, key or token is not right")]
@@ -47,26 +51,34 @@ pub enum SignInError {
 pub enum Door {
     Api,
     Ssh,
+    /// The console's page.
+    Console,
+    /// The host of a web target.
+    Web,
 }
 
 impl Door {
-    fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Api => "api",
             Self::Ssh => "ssh",
+            Self::Console => "console",
+            Self::Web => "web",
         }
     }
 }
 
 #[derive(Clone)]
-pub struct Identity(Arc<Inner>);
+pub struct Identity(pub(super) Arc<Inner>);
 
-struct Inner {
-    store: Store,
-    clock: Clock,
+pub(super) struct Inner {
+    pub(super) store: Store,
+    pub(super) clock: Clock,
     passwords: Passwords,
-    throttle: Throttle,
+    pub(super) throttle: Throttle,
     bootstrap: Bootstrap,
+    /// Tells what was signed out here.
+    pub(super) signed_out: broadcast::Sender<TokenId>,
 }
 
 /// A token and the one sight of its secret.
@@ -84,6 +96,7 @@ impl Identity {
             passwords: Passwords::default(),
             throttle: Throttle::new(per_address, per_name),
             bootstrap: Bootstrap::default(),
+            signed_out: broadcast::Sender::new(SIGNED_OUT_AT_ONCE),
         }))
     }
 
@@ -164,13 +177,24 @@ impl Identity {
 
     /// A user by an API token, with the token's scopes.
     pub async fn token(&self, presented: &str) -> Result<(Principal, Token), SignInError> {
-        let Ok(presented) = Secret::parse(presented) else {
+        self.known(presented, TokenKind::Api, None).await
+    }
+
+    /// Who a token of this kind belongs to, if it is good for this host.
+    pub(super) async fn known(
+        &self,
+        presented: &str,
+        kind: TokenKind,
+        host: Option<&str>,
+    ) -> Result<(Principal, Token), SignInError> {
+        let presented = Secret::parse(presented).map_err(|_| SignInError::Refused)?;
+        if presented.kind() != kind {
             return Err(SignInError::Refused);
-        };
+        }
         let store = &self.0.store;
         let hash = presented.hash().to_string();
         let found = store::found(store::token::by_hash(store, &hash).await)?;
-        let Some(token) = found else {
+        let Some(token) = found.filter(|token| token.host.as_deref() == host) else {
             return Err(SignInError::Refused);
         };
         let user = store::user::by_id(store, &token.user).await?;
@@ -321,7 +345,7 @@ impl Identity {
         }
     }
 
-    fn new_token(
+    pub(super) fn new_token(
         &self,
         user: &UserId,
         label: Text,
@@ -337,6 +361,8 @@ impl Identity {
             created_at: now,
             expires_at,
             last_used_at: None,
+            host: None,
+            parent: None,
         };
         Issued {
             token,
@@ -344,7 +370,11 @@ impl Identity {
         }
     }
 
-    async fn store_token(&self, issued: &Issued, event: &AuditEvent) -> Result<(), SignInError> {
+    pub(super) async fn store_token(
+        &self,
+        issued: &Issued,
+        event: &AuditEvent,
+    ) -> Result<(), SignInError> {
         let mut tx = self.0.store.begin().await?;
         // Each sign-in leaves a token: where they are made, those that are over go.
         let token = &issued.token;
@@ -354,7 +384,13 @@ impl Identity {
         Ok(tx.commit().await?)
     }
 
-    async fn refused(&self, name: &str, peer: IpAddr, door: Door, proof: &str) -> SignInError {
+    pub(super) async fn refused(
+        &self,
+        name: &str,
+        peer: IpAddr,
+        door: Door,
+        proof: &str,
+    ) -> SignInError {
         let claimed = Text::ours(&name.chars().take(64).collect::<String>()).one_line();
         let actor = Actor::Nobody {
             claimed,

@@ -16,6 +16,9 @@ use crate::vault::entropy;
 /// What stands before every secret of a kind, so that scanners for leaked ones find it.
 const API: &str = "dw_";
 const BOOTSTRAP: &str = "dwb_";
+const COOKIE: &str = "dwc_";
+const HANDOVER: &str = "dwh_";
+const NONCE: &str = "dwn_";
 
 const RANDOM: usize = 32;
 /// Tells a slip in copying from a wrong token, without asking the store.
@@ -27,6 +30,12 @@ pub enum TokenKind {
     Api,
     /// Once, at the first start: makes the first admin.
     Bootstrap,
+    /// In a browser's cookie, for one host.
+    Cookie,
+    /// Once, for a minute: takes somebody who signed in at the console to a target's host.
+    Handover,
+    /// What a browser is given before it is sent to sign in, and shows when it comes back.
+    Nonce,
 }
 
 /// A token in the clear: when it is made, and when somebody presents it. Wiped when dropped.
@@ -59,8 +68,7 @@ impl Token {
 
     /// Reads what somebody presents.
     pub fn parse(text: &str) -> Result<Self, NotAToken> {
-        let kinds = [TokenKind::Api, TokenKind::Bootstrap];
-        let (kind, digits) = kinds
+        let (kind, digits) = TokenKind::ALL
             .into_iter()
             .find_map(|kind| Some((kind, text.strip_prefix(kind.prefix())?)))
             .ok_or(NotAToken)?;
@@ -103,10 +111,21 @@ impl Token {
 }
 
 impl TokenKind {
+    const ALL: [Self; 5] = [
+        Self::Api,
+        Self::Bootstrap,
+        Self::Cookie,
+        Self::Handover,
+        Self::Nonce,
+    ];
+
     fn prefix(self) -> &'static str {
         match self {
             Self::Api => API,
             Self::Bootstrap => BOOTSTRAP,
+            Self::Cookie => COOKIE,
+            Self::Handover => HANDOVER,
+            Self::Nonce => NONCE,
         }
     }
 }
@@ -154,11 +173,9 @@ fn checksum(kind: TokenKind, random: &[u8]) -> [u8; CHECKSUM] {
 mod tests {
     use super::*;
 
-    const KINDS: [TokenKind; 2] = [TokenKind::Api, TokenKind::Bootstrap];
-
     #[test]
     fn a_token_reads_back_as_itself_and_differs_from_every_other() {
-        for kind in KINDS {
+        for kind in TokenKind::ALL {
             let token = Token::generate(kind);
             let read = Token::parse(token.reveal()).unwrap();
             assert_eq!(read.kind(), kind);

@@ -90,6 +90,8 @@ pub enum KillReason {
     IdleLimit(Span),
     OutsideHours,
     UserDisabled,
+    /// What they had signed in with is no more.
+    SignedOut,
     TargetGone,
     RecordingFailed,
     /// The store gave no answer for this long.
@@ -109,6 +111,7 @@ impl KillReason {
             Self::IdleLimit(_) => "idle-limit",
             Self::OutsideHours => "outside-hours",
             Self::UserDisabled => "user-disabled",
+            Self::SignedOut => "signed-out",
             Self::TargetGone => "target-gone",
             Self::RecordingFailed => "recording-failed",
             Self::StoreLost(_) => "store-lost",
@@ -150,6 +153,7 @@ impl fmt::Display for KillReason {
                 f.write_str("the hours in which this target may be used are over")
             }
             Self::UserDisabled => f.write_str("your user was disabled"),
+            Self::SignedOut => f.write_str("what you had signed in with is no more"),
             Self::TargetGone => f.write_str("the target was disabled or removed"),
             Self::RecordingFailed => {
                 f.write_str("this session must be recorded, and its recording failed")

@@ -10,6 +10,7 @@ pub mod checkout;
 mod error;
 pub mod file;
 pub mod group;
+pub mod handover;
 mod list;
 pub mod meta;
 pub mod node;

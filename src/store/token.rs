@@ -1,5 +1,7 @@
 //! API tokens, found by the hash of their secret; the secret itself is kept nowhere.
 
+use std::collections::BTreeSet;
+
 use super::{
     Result, Source, StoreError, Tx,
     sql::{Row, sql},
@@ -10,15 +12,19 @@ use crate::model::{
     user::Token,
 };
 
-const COLUMNS: &str = "id, user_id, label, scopes, created_at, expires_at, last_used_at";
+/// So many are named in one statement.
+const AT_ONCE: usize = 200;
+
+const COLUMNS: &str =
+    "id, user_id, label, scopes, created_at, expires_at, last_used_at, host, parent";
 
 /// Adds a token under the SHA-256 of its secret, hexadecimal.
 pub async fn insert(tx: &mut Tx, token: &Token, secret_hash: &str) -> Result<()> {
     let write = sql(
         "adding a token",
         "insert into token (id, user_id, label, scopes, secret_hash, created_at, expires_at,
-             last_used_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+             last_used_at, host, parent)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     );
     let write = write
         .text(token.id.as_str())
@@ -28,7 +34,9 @@ pub async fn insert(tx: &mut Tx, token: &Token, secret_hash: &str) -> Result<()>
         .text(secret_hash)
         .time(token.created_at)
         .time(token.expires_at)
-        .maybe_time(token.last_used_at);
+        .maybe_time(token.last_used_at)
+        .maybe_text(token.host.as_ref())
+        .maybe_text(token.parent.as_ref());
     match tx.run(write).await {
         Err(error) if error.is_foreign_key() => Err(StoreError::NotFound("user")),
         done => done.map(drop),
@@ -64,7 +72,34 @@ pub async fn of_user(mut from: impl Source, user: &UserId) -> Result<Vec<Token>>
     rows.iter().map(token).collect()
 }
 
-/// Removes a token of this user.
+/// Those of these tokens that are good at `now`.
+pub async fn standing(
+    mut from: impl Source,
+    ids: &[TokenId],
+    now: Timestamp,
+) -> Result<BTreeSet<TokenId>> {
+    let mut standing = BTreeSet::new();
+    for some in ids.chunks(AT_ONCE) {
+        let mut query = sql(
+            "looking whether tokens stand",
+            "select id from token where expires_at > $1 and id in (",
+        )
+        .time(now);
+        for (at, id) in some.iter().enumerate() {
+            let place = query.next_place();
+            query.push(if at == 0 { "" } else { ", " });
+            query.push(&place);
+            query = query.text(id.as_str());
+        }
+        query.push(")");
+        for row in from.rows(query).await? {
+            standing.insert(row.parsed("id")?);
+        }
+    }
+    Ok(standing)
+}
+
+/// Removes a token of this user, and what came out of it.
 pub async fn delete(tx: &mut Tx, user: &UserId, id: &TokenId) -> Result<()> {
     let write = sql(
         "removing a token",
@@ -117,5 +152,7 @@ fn token(row: &Row) -> Result<Token> {
         created_at: row.time("created_at")?,
         expires_at: row.time("expires_at")?,
         last_used_at: row.maybe_time("last_used_at")?,
+        host: row.maybe_text("host")?,
+        parent: row.maybe_parsed("parent")?,
     })
 }

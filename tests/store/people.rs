@@ -3,7 +3,9 @@
 use doorward::{
     model::{principal::Role, user::User},
     store::{
-        Order, Page, StoreError, group, ssh_key, token, user,
+        Order, Page, StoreError, group,
+        handover::{self, Handover},
+        ssh_key, token, user,
         voucher::{self, Credential},
     },
 };
@@ -506,4 +508,84 @@ pub async fn a_removed_user_leaves_no_key_and_no_token(db: Database) {
     let mut tx = store.begin().await.unwrap();
     let again = user::delete(&mut tx, &bob).await;
     assert!(matches!(again, Err(StoreError::Conflict)), "{again:?}");
+}
+
+pub async fn a_cookie_ends_with_the_sign_in_it_came_out_of(db: Database) {
+    let store = &db.store;
+    let ann = sample::user("ann", &[Role::Requester]);
+    let sign_in = sample::token(&ann, "console");
+    let mut cookie = sample::token(&ann, "wiki");
+    cookie.host = Some("wiki.door.localhost".to_owned());
+    cookie.parent = Some(sign_in.id.clone());
+    let mut robot = sample::token(&ann, "robot");
+    robot.expires_at = sample::after(10);
+    let mut tx = store.begin().await.unwrap();
+    user::insert(&mut tx, &ann).await.unwrap();
+    token::insert(&mut tx, &sign_in, "aa").await.unwrap();
+    token::insert(&mut tx, &cookie, "bb").await.unwrap();
+    token::insert(&mut tx, &robot, "cc").await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(token::by_hash(store, "bb").await.unwrap(), cookie);
+
+    let mut all = vec![sign_in.id.clone(), cookie.id.clone(), robot.id.clone()];
+    let standing = token::standing(store, &all, sample::after(9)).await;
+    assert_eq!(standing.unwrap(), all.iter().cloned().collect());
+    // More than one statement names.
+    all.extend((0..500).map(|_| sample::token(&ann, "never").id));
+    let standing = token::standing(store, &all, sample::after(10))
+        .await
+        .unwrap();
+    assert_eq!(standing.len(), 2, "the robot's is over");
+    assert!(
+        token::standing(store, &[], sample::NOW)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+
+    let mut tx = store.begin().await.unwrap();
+    token::delete(&mut tx, &ann.id, &sign_in.id).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(token::of_user(store, &ann.id).await.unwrap(), [robot]);
+}
+
+pub async fn a_code_is_spent_once_and_goes_with_its_sign_in(db: Database) {
+    let store = &db.store;
+    let ann = sample::user("ann", &[Role::Requester]);
+    let sign_in = sample::token(&ann, "console");
+    let over = |seconds| Handover {
+        token: sign_in.id.clone(),
+        host: "wiki.door.localhost".to_owned(),
+        nonce_hash: "ff".to_owned(),
+        path: "/a?b".to_owned(),
+        expires_at: sample::after(seconds),
+    };
+    let mut tx = store.begin().await.unwrap();
+    user::insert(&mut tx, &ann).await.unwrap();
+    token::insert(&mut tx, &sign_in, "aa").await.unwrap();
+    for (hash, seconds) in [("c1", 60), ("c2", 60), ("old", 5)] {
+        handover::insert(&mut tx, &over(seconds), hash, sample::NOW)
+            .await
+            .unwrap();
+    }
+    tx.commit().await.unwrap();
+    assert_eq!(handover::by_hash(store, "c1").await.unwrap(), over(60));
+    let mut tx = store.begin().await.unwrap();
+    handover::spend(&mut tx, "c1").await.unwrap();
+    let again = handover::spend(&mut tx, "c1").await;
+    assert!(matches!(again, Err(StoreError::NotFound("code"))));
+    handover::insert(&mut tx, &over(60), "c3", sample::after(5))
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    for gone in ["c1", "old", "C2"] {
+        assert!(handover::by_hash(store, gone).await.is_err(), "{gone}");
+    }
+    let mut tx = store.begin().await.unwrap();
+    token::delete_all(&mut tx, &ann.id).await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(handover::by_hash(store, "c2").await.is_err());
+    let mut tx = store.begin().await.unwrap();
+    let nobodys = handover::insert(&mut tx, &over(60), "c4", sample::NOW).await;
+    assert!(matches!(nobodys, Err(StoreError::NotFound("token"))));
 }

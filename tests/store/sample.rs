@@ -107,6 +107,8 @@ pub fn token(user: &User, label: &str) -> Token {
         created_at: NOW,
         expires_at: after(3_600),
         last_used_at: None,
+        host: None,
+        parent: None,
     }
 }
 

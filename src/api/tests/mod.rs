@@ -2,6 +2,7 @@
 
 mod apply;
 mod checkouts;
+mod console;
 mod events;
 mod people;
 mod places;

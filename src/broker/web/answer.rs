@@ -3,21 +3,22 @@
 //! Problem details (RFC 9457) for programs, a plain page for people, with the same sentence.
 //! Nothing of the target, and no secret, is ever in one.
 
-use std::fmt::Write as _;
-
 use hyper::{
     HeaderMap, Method, Response, StatusCode,
     header::{self, HeaderValue},
 };
 use serde::Serialize;
 
-use super::{body::Body, callers::Unknown, host::Nowhere};
-use crate::model::{
-    name::TargetName,
-    refusal::Refusal,
-    session::KillReason,
-    ways_in::WaysIn,
-    web::{NotAPath, Way},
+use super::{body::Body, callers::Unknown, host::Nowhere, own};
+use crate::{
+    model::{
+        name::TargetName,
+        refusal::Refusal,
+        session::KillReason,
+        ways_in::WaysIn,
+        web::{NotAPath, Way},
+    },
+    page::{Page, sentence},
 };
 
 /// A no, and what to do about it.
@@ -156,27 +157,38 @@ impl Answer {
         self.status == StatusCode::BAD_REQUEST
     }
 
+    /// Where to go on.
+    pub fn linked(mut self, link: String) -> Self {
+        self.link = Some(link);
+        self
+    }
+
     pub fn respond(&self, page: bool) -> Response<Body> {
-        let (kind, text) = match page {
-            true => ("text/html; charset=utf-8", self.page()),
-            false => ("application/problem+json", self.problem()),
+        let mut response = match page {
+            true => own::shown(self.status, &self.page(), "", None),
+            false => self.problem_response(),
         };
-        let mut response = Response::new(Body::text(text));
+        if self.challenge {
+            let challenge = HeaderValue::from_static("Bearer realm=\"doorward\"");
+            let headers = response.headers_mut();
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+
+    fn problem_response(&self) -> Response<Body> {
+        let mut response = Response::new(Body::text(self.problem()));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         let own = HeaderValue::from_static;
-        headers.insert(header::CONTENT_TYPE, own(kind));
+        headers.insert(header::CONTENT_TYPE, own("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, own("no-store"));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, own("nosniff"));
         headers.insert(header::REFERRER_POLICY, own("no-referrer"));
         headers.insert(
             header::CONTENT_SECURITY_POLICY,
-            own("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+            own("default-src 'none'; frame-ancestors 'none'"),
         );
-        if self.challenge {
-            let challenge = own("Bearer realm=\"doorward\"");
-            headers.insert(header::WWW_AUTHENTICATE, challenge);
-        }
         response
     }
 
@@ -198,27 +210,15 @@ impl Answer {
         serde_json::to_string(&problem).expect("texts and numbers become JSON")
     }
 
-    fn page(&self) -> String {
-        let mut page = format!(
-            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-             <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title>\
-             <style>body{{font:1rem/1.5 system-ui,sans-serif;max-width:40rem;margin:4rem auto;\
-             padding:0 1rem;color-scheme:light dark}}code{{font-size:1rem}}</style></head><body>\
-             <h1>{title}</h1><p>{detail}</p>",
-            title = escaped(self.title()),
-            detail = escaped(&sentence(&self.detail)),
-        );
+    fn page(&self) -> Page {
+        let mut page = Page::new(self.title()).says(&sentence(&self.detail));
         if let Some(hint) = &self.hint {
-            let _ = write!(page, "<p>{}</p>", escaped(&sentence(hint)));
+            page = page.says(&sentence(hint));
         }
-        if let Some(link) = &self.link {
-            let link = escaped(link);
-            let _ = write!(page, "<p><a href=\"{link}\">{link}</a></p>");
+        match &self.link {
+            Some(link) => page.links(link, link),
+            None => page,
         }
-        page.push_str(
-            "<p>Doorward, the gateway before this address, says this.</p></body></html>\n",
-        );
-        page
     }
 }
 
@@ -239,6 +239,12 @@ impl From<Unknown> for Answer {
                 StatusCode::BAD_REQUEST,
                 "token-doubled",
                 "a request shows one token, and this one shows several",
+            ),
+            Unknown::DoubledCookie => (
+                StatusCode::BAD_REQUEST,
+                "cookie-doubled",
+                "your browser sends two cookies of the gateway's for this address, and one was \
+                 put there by somebody else; remove this address's cookies",
             ),
             Unknown::NoScope => (
                 StatusCode::FORBIDDEN,
@@ -301,31 +307,6 @@ fn asking(target: &TargetName) -> String {
     format!("ask for access: doorward request {target}")
 }
 
-fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().map(char::to_uppercase);
-    let mut sentence: String = first.into_iter().flatten().chain(letters).collect();
-    if !sentence.ends_with(['.', '!', '?']) {
-        sentence.push('.');
-    }
-    sentence
-}
-
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            letter => escaped.push(letter),
-        }
-    }
-    escaped
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -364,7 +345,7 @@ mod tests {
             message: "<script>alert('&')</script>".parse().unwrap(),
         };
         let answer = Answer::ended(&reason, &"wiki".parse().unwrap());
-        let page = answer.page();
+        let page = answer.page().html();
         assert!(
             page.contains("revoked by bob: &lt;script&gt;alert(&#39;&amp;&#39;)"),
             "{page}"

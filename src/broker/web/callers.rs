@@ -1,6 +1,6 @@
 //! Who sends a request: the one place where that is found out.
 //!
-//! Programs show a token of the gateway's. It is looked up again once a second at the most,
+//! Programs show a token of the gateway's, browsers the cookie of this very host. It is looked up again once a second at the most,
 //! not for each request. What the target may see of it is decided in `headers`.
 
 use std::{
@@ -12,7 +12,7 @@ use std::{
 use hyper::{HeaderMap, header::AUTHORIZATION};
 use tracing::{debug, warn};
 
-use super::headers::TOKEN;
+use super::{headers::TOKEN, own};
 use crate::{
     clock::Stopwatch,
     identity::{
@@ -23,6 +23,7 @@ use crate::{
         ids::TokenId,
         principal::{Principal, Scope},
     },
+    page,
 };
 
 /// Somebody whose token was verified.
@@ -30,6 +31,17 @@ use crate::{
 pub struct Caller {
     pub principal: Principal,
     pub token: TokenId,
+    /// The sign-in that the token came out of.
+    pub parent: Option<TokenId>,
+    /// It came with the request by itself, and not because somebody put it there.
+    pub by_cookie: bool,
+}
+
+/// What somebody shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown<'a> {
+    Token(&'a str),
+    Cookie(&'a str),
 }
 
 /// Why nobody is known.
@@ -41,6 +53,8 @@ pub enum Unknown {
     Wrong,
     /// More than one token.
     Doubled,
+    /// More than one cookie of the gateway's: one of them was planted.
+    DoubledCookie,
     /// The token is for something else.
     NoScope,
     /// The gateway could not look.
@@ -53,7 +67,7 @@ const MOST: usize = 10_000;
 
 pub struct Callers {
     identity: Identity,
-    /// By the token's hash.
+    /// By the token's hash, and for a cookie its host.
     known: Mutex<HashMap<String, (Stopwatch, Arc<Caller>)>>,
 }
 
@@ -73,20 +87,25 @@ fn bearer(text: &str) -> Option<&str> {
     own.then_some(token)
 }
 
-fn presented(headers: &HeaderMap) -> Result<&str, Unknown> {
+fn presented(headers: &HeaderMap) -> Result<Shown<'_>, Unknown> {
     let mut tokens = headers.get_all(TOKEN).iter();
     if let Some(token) = tokens.next() {
         return match tokens.next() {
             Some(_) => Err(Unknown::Doubled),
-            None => token.to_str().map_err(|_| Unknown::Wrong),
+            None => Ok(Shown::Token(token.to_str().map_err(|_| Unknown::Wrong)?)),
         };
     }
     let mut authorizations = headers.get_all(AUTHORIZATION).iter();
     let first = authorizations.next().and_then(|value| value.to_str().ok());
     match (first.and_then(bearer), authorizations.next()) {
-        (Some(_), Some(_)) => Err(Unknown::Doubled),
-        (Some(token), None) => Ok(token),
-        (None, _) => Err(Unknown::Nobody),
+        (Some(_), Some(_)) => return Err(Unknown::Doubled),
+        (Some(token), None) => return Ok(Shown::Token(token)),
+        (None, _) => {}
+    }
+    match page::cookie(headers, own::COOKIE) {
+        Ok(Some(cookie)) => Ok(Shown::Cookie(cookie)),
+        Ok(None) => Err(Unknown::Nobody),
+        Err(page::Doubled) => Err(Unknown::DoubledCookie),
     }
 }
 
@@ -98,17 +117,26 @@ impl Callers {
         }
     }
 
-    pub async fn who(&self, headers: &HeaderMap) -> Result<Arc<Caller>, Unknown> {
-        let text = presented(headers)?;
+    /// `host` is the one that is asked for, without a port.
+    pub async fn who(&self, headers: &HeaderMap, host: &str) -> Result<Arc<Caller>, Unknown> {
+        let shown = presented(headers)?;
+        let (text, kind) = match shown {
+            Shown::Token(text) => (text, TokenKind::Api),
+            Shown::Cookie(text) => (text, TokenKind::Cookie),
+        };
         let token = Token::parse(text).map_err(|_| Unknown::Wrong)?;
-        if token.kind() != TokenKind::Api {
+        if token.kind() != kind {
             return Err(Unknown::Wrong);
         }
-        let hash = token.hash().to_string();
+        // INVARIANT: what was found out about a cookie on one host says nothing on another.
+        let hash = match shown {
+            Shown::Token(_) => token.hash().to_string(),
+            Shown::Cookie(_) => format!("{host} {}", token.hash()),
+        };
         if let Some(caller) = self.fresh(&hash) {
             return Ok(caller);
         }
-        let caller = self.look(text).await;
+        let caller = self.look(shown, host).await;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         match &caller {
             Ok(caller) => {
@@ -136,12 +164,25 @@ impl Callers {
         None
     }
 
-    async fn look(&self, text: &str) -> Result<Arc<Caller>, Unknown> {
-        match self.identity.token(text).await {
+    /// Signed out: the next who shows it, or what came out of it, is looked up.
+    pub fn forget(&self, gone: &TokenId) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known
+            .retain(|_, (_, caller)| caller.token != *gone && caller.parent.as_ref() != Some(gone));
+    }
+
+    async fn look(&self, shown: Shown<'_>, host: &str) -> Result<Arc<Caller>, Unknown> {
+        let found = match shown {
+            Shown::Token(text) => self.identity.token(text).await,
+            Shown::Cookie(text) => self.identity.cookie(text, host).await,
+        };
+        match found {
             Ok((principal, _)) if !principal.may(Scope::Request) => Err(Unknown::NoScope),
             Ok((principal, token)) => Ok(Arc::new(Caller {
                 principal,
                 token: token.id,
+                parent: token.parent,
+                by_cookie: matches!(shown, Shown::Cookie(_)),
             })),
             Err(SignInError::Refused | SignInError::Throttled(_)) => {
                 debug!("Token for a web target not known");
@@ -157,7 +198,7 @@ impl Callers {
 
 #[cfg(test)]
 mod tests {
-    use hyper::header::{HeaderName, HeaderValue};
+    use hyper::header::{COOKIE, HeaderName, HeaderValue};
 
     use super::*;
 
@@ -175,10 +216,11 @@ mod tests {
         let ours = token.reveal();
         let bearer = format!("bearer {ours}");
         let own = |value: &'static str| (AUTHORIZATION, value);
-        assert_eq!(presented(&shown(&[(TOKEN, ours)])), Ok(ours));
-        assert_eq!(presented(&shown(&[(AUTHORIZATION, &bearer)])), Ok(ours));
+        let ok = Ok(Shown::Token(ours));
+        assert_eq!(presented(&shown(&[(TOKEN, ours)])), ok);
+        assert_eq!(presented(&shown(&[(AUTHORIZATION, &bearer)])), ok);
         let both = shown(&[(TOKEN, ours), own("Bearer theirs")]);
-        assert_eq!(presented(&both), Ok(ours));
+        assert_eq!(presented(&both), ok);
         assert!(!is_own_bearer(&both));
         assert!(is_own_bearer(&shown(&[(AUTHORIZATION, &bearer)])));
         for (lines, why) in [
@@ -186,6 +228,10 @@ mod tests {
             (&[own("Bearer theirs")], Unknown::Nobody),
             (&[own("Basic b3BzOmh1bnRlcjIy")], Unknown::Nobody),
             (&[(TOKEN, ours), (TOKEN, ours)], Unknown::Doubled),
+            (
+                &[(COOKIE, "__Host-doorward=a; b=1; __Host-doorward=a")],
+                Unknown::DoubledCookie,
+            ),
             (
                 &[(AUTHORIZATION, &*bearer), own("Basic x")],
                 Unknown::Doubled,

@@ -287,7 +287,9 @@ pub fn cookies_of_answer(headers: &mut HeaderMap, path: impl Fn(&str) -> Option<
 fn cookie(text: &str, path: impl Fn(&str) -> Option<String>) -> Option<String> {
     let mut parts = text.split(';');
     let pair = parts.next()?.trim();
-    let is_own = pair
+    // A cookie without a name is sent as its value alone, whatever that looks like.
+    let named = pair.trim_start_matches('=').trim_start();
+    let is_own = named
         .get(..OWN_COOKIE.len())
         .is_some_and(|name| name.eq_ignore_ascii_case(OWN_COOKIE));
     if is_own {

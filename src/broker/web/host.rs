@@ -22,6 +22,16 @@ pub struct Place {
     pub authority: String,
 }
 
+impl Place {
+    /// Without the port, as cookies know it.
+    pub fn host(&self) -> &str {
+        match self.authority.rsplit_once(':') {
+            Some((host, _)) => host,
+            None => &self.authority,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Nowhere {
     /// No host, several, or one that is none.

@@ -11,6 +11,7 @@ mod exchange;
 mod headers;
 mod host;
 mod inject;
+mod own;
 mod pins;
 mod pool;
 mod proxy;
@@ -68,6 +69,7 @@ pub struct WebBroker {
     acceptor: TlsAcceptor,
     closing: CancellationToken,
     _tidy: AbortOnDropHandle<()>,
+    _sign_outs: AbortOnDropHandle<()>,
 }
 
 impl WebBroker {
@@ -86,8 +88,10 @@ impl WebBroker {
             sessions: sessions.clone(),
             gate,
         };
+        let proxy = Arc::new(proxy);
         Self {
-            proxy: Arc::new(proxy),
+            _sign_outs: own::follow_sign_outs(&proxy),
+            proxy,
             acceptor: TlsAcceptor::from(tls),
             _tidy: sessions.tidy(closing.clone()),
             closing,

@@ -21,6 +21,7 @@ use super::{
     exchange::Exchange,
     headers::{self, ACCOUNT, Told},
     host::Names,
+    own,
     pool::{Answered, NotAnswered, ReachError, Way},
     record::{RequestLine, json, masked},
     rewrite,
@@ -42,9 +43,6 @@ use crate::{
 
 /// A target that says nothing for so long, while nothing is sent to it either, is given up.
 const SILENT_FOR: Duration = Duration::from_secs(120);
-
-/// Paths of the gateway's own on every target's host. They never go to a target.
-const OWN: &str = "/.doorward";
 
 const CHECKOUT: HeaderName = HeaderName::from_static("doorward-checkout");
 const ENDS: HeaderName = HeaderName::from_static("doorward-ends");
@@ -114,11 +112,18 @@ impl Proxy {
             let why = "a query holds printable ASCII, and everything else encoded";
             return Err(Answer::bad_request("query-unclear", why));
         }
-        if path.as_str() == OWN || path.as_str().starts_with("/.doorward/") {
-            return Err(Answer::nothing_here());
+        if own::is_own(&path) {
+            return self.own(visit, &place, &path, request).await;
         }
-        let caller = self.callers.who(request.headers()).await?;
+        let caller = match self.callers.who(request.headers(), place.host()).await {
+            Ok(caller) => caller,
+            Err(unknown) => return self.begin(&place, &request, unknown),
+        };
         visit.signed_in(&caller.principal, &self.gate);
+        if caller.by_cookie {
+            own::not_from_elsewhere(&request, &place)?;
+        }
+        own::no_service_worker(request.headers())?;
         let wish = Wish {
             target: &place.target,
             account: account(&request)?,

@@ -4,7 +4,7 @@
 //! its check-out, or when nobody has asked anything for a while.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
@@ -50,6 +50,8 @@ const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
     token: TokenId,
+    /// The sign-in that the token came out of.
+    parent: Option<TokenId>,
     target: TargetName,
     account: Option<AccountName>,
 }
@@ -110,6 +112,7 @@ impl Sessions {
     ) -> Result<Arc<WebSession>, Answer> {
         let key = Key {
             token: caller.token.clone(),
+            parent: caller.parent.clone(),
             target: wish.target.clone(),
             account: wish.account.clone(),
         };
@@ -190,6 +193,32 @@ impl Sessions {
                 Self(inner).sweep(least);
             }
         }))
+    }
+
+    /// The tokens under which there are sessions.
+    pub fn tokens(&self) -> Vec<TokenId> {
+        let seats = self.seats();
+        let held = seats
+            .iter()
+            .filter(|(_, seat)| seat.session.get().is_some());
+        let tokens: BTreeSet<_> = held.map(|(key, _)| key.token.clone()).collect();
+        tokens.into_iter().collect()
+    }
+
+    /// Ends those whose token, or the one it came out of, is gone.
+    pub fn signed_out(&self, gone: impl Fn(&TokenId, Option<&TokenId>) -> bool) {
+        let mut switches = Vec::new();
+        for (key, seat) in self.seats().iter() {
+            if gone(&key.token, key.parent.as_ref())
+                && let Some(session) = seat.session.get()
+            {
+                switches.push(session.switch().clone());
+            }
+        }
+        // Without the lock, as in `sweep`.
+        for switch in switches {
+            switch.pull(KillReason::SignedOut);
+        }
     }
 
     fn sweep(&self, least: Duration) {

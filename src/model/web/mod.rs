@@ -6,6 +6,7 @@ mod origin;
 mod path;
 mod pattern;
 mod pin;
+mod place;
 mod room;
 mod sign_in;
 
@@ -16,6 +17,7 @@ pub use self::{
     path::{CanonicalPath, NotAPath},
     pattern::{HttpPattern, Most, NotAnHttpPattern},
     pin::{NotAPin, TlsPin},
+    place::{NotAPlace, WebPlace},
     room::{Room, TooMuch, Way},
     sign_in::{
         HeaderTemplate, NotAHeaderName, NotAQueryName, NotATemplate, QueryName, SecretHeader,

@@ -7,6 +7,7 @@ mod pass;
 mod raw;
 mod shapes;
 mod sockets;
+mod way;
 
 use reqwest::Method;
 use serde_json::{Value, json};

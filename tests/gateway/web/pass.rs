@@ -115,7 +115,7 @@ async fn who_is_not_known_is_told_how_to_be() {
         "bob holds no check-out"
     );
     let mut browser = scene.strange_curl();
-    browser.args(["-H", "Accept: text/html"]);
+    browser.args(["-H", "Accept: text/html", "-H", "Sec-Fetch-Dest: iframe"]);
     let page = seen(browser, &url).await;
     assert_eq!(page.status, 401);
     assert!(page.body.contains("<h1>Unauthorized</h1>"), "{page:?}");

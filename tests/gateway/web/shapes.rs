@@ -100,12 +100,12 @@ async fn the_target_that_is_named_is_the_one_that_is_reached() {
             "400",
         ),
         (
-            "GET /.doorward/enter",
+            "GET /.doorward/nothing",
             format!("wiki.door.localhost:{port}"),
             "404",
         ),
         (
-            "GET /%2edoorward/enter",
+            "GET /%2edoorward/nothing",
             format!("wiki.door.localhost:{port}"),
             "404",
         ),
