@@ -21,6 +21,7 @@ pub struct Page {
     title: String,
     head: String,
     body: String,
+    script: &'static str,
 }
 
 impl Page {
@@ -30,6 +31,7 @@ impl Page {
         Self {
             head: String::new(),
             body: format!("<h1>{title}</h1>\n"),
+            script: "",
             title,
         }
     }
@@ -71,15 +73,27 @@ impl Page {
         self
     }
 
+    /// The one script, which the policy names by its hash.
+    pub fn runs(mut self, script: &'static str) -> Self {
+        self.script = script;
+        self
+    }
+
     pub fn html(&self) -> String {
-        let Self { title, head, body } = self;
+        let Self {
+            title, head, body, ..
+        } = self;
+        let script = match self.script {
+            "" => String::new(),
+            script => format!("<script>{script}</script>\n"),
+        };
         format!(
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <title>{title} · Doorward</title>\n<style>{STYLE}</style>\n{head}</head>\n\
              <body>\n<main>\n{body}</main>\n\
              <footer>Doorward, the gateway before this address, says this.</footer>\n\
-             </body>\n</html>\n"
+             {script}</body>\n</html>\n"
         )
     }
 }
@@ -134,7 +148,7 @@ textarea{min-height:4.5rem;resize:vertical}\
 :is(input,textarea,select,button,a):focus-visible{outline:3px solid var(--strong);outline-offset:2px}\
 button{font:inherit;font-weight:600;margin-top:1.25rem;padding:.55rem 1.1rem;border:0;border-radius:.4rem;background:var(--strong);color:var(--on-strong);cursor:pointer}\
 button.quiet{background:none;color:inherit;border:1px solid var(--line);font-weight:400}\
-form.line{display:inline}form.line button{margin:0;padding:.15rem .6rem}\
+div.hint{margin-top:1.5rem}form.line{display:inline}form.line button{margin:0;padding:.15rem .6rem}\
 .alert{background:var(--alert);border-radius:.4rem;padding:.6rem .8rem;font-weight:600}\
 .wait{font-size:1.05rem}\
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1rem;margin:1rem 0}\

@@ -65,8 +65,8 @@ mod tests {
     fn a_cookie_is_there_once_by_its_whole_name() {
         let of = |lines: &[&'static str]| {
             let lines: Vec<_> = lines.iter().map(|line| (header::COOKIE, *line)).collect();
-            let found = cookie(&headers(&lines), "__Host-doorward").map(|it| it.map(str::to_owned));
-            found
+            let headers = headers(&lines);
+            cookie(&headers, "__Host-doorward").map(|it| it.map(str::to_owned))
         };
         assert_eq!(of(&["a=1; __Host-doorward=x;b=2"]), Ok(Some("x".into())));
         assert_eq!(of(&["a=1", "__Host-doorward=x"]), Ok(Some("x".into())));
@@ -90,7 +90,7 @@ mod tests {
         let own = (header::ORIGIN, "https://wiki.door.localhost:8444");
         let site = |value| (SITE, value);
         let is = |lines: &[_]| is_same_origin(&headers(lines), "wiki.door.localhost:8444");
-        assert!(is(&[own.clone()]));
+        assert!(is(std::slice::from_ref(&own)));
         assert!(is(&[own.clone(), site("same-origin")]));
         assert!(is(&[site("same-origin")]));
         assert!(!is(&[]));
@@ -106,7 +106,7 @@ mod tests {
             "https://wiki.door.localhost:8444.evil.example",
         ] {
             let foreign = (header::ORIGIN, foreign);
-            assert!(!is(&[foreign.clone()]), "{foreign:?}");
+            assert!(!is(std::slice::from_ref(&foreign)), "{foreign:?}");
             assert!(!is(&[foreign, site("same-origin")]));
         }
         for foreign in ["same-site", "cross-site", "none"] {

@@ -18,12 +18,19 @@ use crate::{
         principal::Principal,
         refusal::Refusal,
         text::Text,
+        time::Span,
     },
-    store,
+    store::{
+        self, Order, Page,
+        checkout::{Filter, Sort, Status},
+    },
 };
 
 /// How often to look when nobody tells of a change: another node may have made it.
 const LOOK: Duration = Duration::from_secs(2);
+
+/// How long it is told of a request what became of it.
+const REMEMBERED: Span = Span::hours(24);
 
 /// A request that stands.
 #[derive(Debug, Clone)]
@@ -68,6 +75,27 @@ impl Gate {
             Err(Refusal::NoCheckout { .. }) => Ok(None),
             Err(refusal) => Err(refusal),
         }
+    }
+
+    /// The newest check-out of theirs for this that is over, if that was lately.
+    pub async fn last_ended(
+        &self,
+        by: &Principal,
+        target: &str,
+        account: Option<&AccountName>,
+    ) -> Option<Checkout> {
+        let filter = Filter {
+            requester: Some(by.user.clone()),
+            target: Some(target.parse().ok()?),
+            account: account.cloned(),
+            statuses: EndReason::ALL.map(Status::Ended).to_vec(),
+            ..Filter::default()
+        };
+        let order = Order::descending(Sort::RequestedAt);
+        let found = store::checkout::list(&self.0.parts.store, &filter, order, &Page::of(1)).await;
+        let last = found.ok()?.items.into_iter().next()?;
+        let lately = last.end()?.at + REMEMBERED.duration() > self.now();
+        lately.then_some(last)
     }
 
     /// Files a request, or joins the one that waits already.

@@ -33,6 +33,8 @@ pub struct Answer {
     link: Option<String>,
     /// Whoever is asked to show who they are is told how.
     challenge: bool,
+    /// There was access before.
+    ended: bool,
 }
 
 /// As RFC 9457 writes it.
@@ -61,6 +63,7 @@ impl Answer {
             checkout: None,
             link: None,
             challenge: false,
+            ended: false,
         }
     }
 
@@ -133,6 +136,7 @@ impl Answer {
     pub fn ended(reason: &KillReason, target: &TargetName) -> Self {
         let mut answer = Self::new(StatusCode::FORBIDDEN, reason.code(), reason.to_string());
         answer.hint = Some(asking(target));
+        answer.ended = true;
         if let KillReason::CheckoutEnded { code, .. } = reason {
             answer.checkout = Some(code.to_string());
         }
@@ -145,11 +149,26 @@ impl Answer {
         if let (Some(reason), "no-checkout") = (before, self.code) {
             self.detail = reason.to_string();
             self.code = reason.code();
+            self.ended = true;
             if let KillReason::CheckoutEnded { code, .. } = reason {
                 self.checkout = Some(code.to_string());
             }
         }
         self
+    }
+
+    /// Whether the no is that nothing stands, and so asking is what helps.
+    pub fn asking_helps(&self) -> bool {
+        self.ended || self.code == "no-checkout" || self.code == "which-account"
+    }
+
+    /// Whether it tells how access ended that there was.
+    pub fn is_an_end(&self) -> bool {
+        self.ended
+    }
+
+    pub fn detail(&self) -> &str {
+        &self.detail
     }
 
     /// Whether the request could not be understood.

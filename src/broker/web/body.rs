@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use futures::Stream;
 use http_body_util::BodyExt as _;
 use hyper::{
     body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint},
@@ -25,6 +26,8 @@ pub enum Body {
     Empty,
     /// What the gateway says itself.
     Whole(Option<Bytes>),
+    /// The same, as it happens.
+    Words(Pin<Box<dyn Stream<Item = Bytes> + Send>>),
     ToTarget(Passing),
     ToPerson(Passing, Way),
 }
@@ -53,6 +56,10 @@ pub enum BodyError {
 impl Body {
     pub fn text(text: String) -> Self {
         Self::Whole(Some(Bytes::from(text)))
+    }
+
+    pub fn words(words: impl Stream<Item = Bytes> + Send + 'static) -> Self {
+        Self::Words(Box::pin(words))
     }
 
     pub fn to_target(inner: Incoming, exchange: Arc<Exchange>) -> Self {
@@ -139,6 +146,10 @@ impl HttpBody for Body {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
             Self::Whole(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            Self::Words(words) => {
+                let word = ready!(words.as_mut().poll_next(cx));
+                Poll::Ready(word.map(|word| Ok(Frame::data(word))))
+            }
             Self::ToTarget(passing) => {
                 let polled = passing.poll(cx, Exchange::count_in);
                 polled.map_ok(|frame| match frame.into_trailers() {
@@ -156,7 +167,7 @@ impl HttpBody for Body {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty | Self::Whole(None) => true,
-            Self::Whole(Some(_)) => false,
+            Self::Whole(Some(_)) | Self::Words(_) => false,
             Self::ToTarget(passing) | Self::ToPerson(passing, _) => passing.is_at_end(),
         }
     }
@@ -165,6 +176,7 @@ impl HttpBody for Body {
         match self {
             Self::Empty | Self::Whole(None) => SizeHint::with_exact(0),
             Self::Whole(Some(text)) => SizeHint::with_exact(text.len() as u64),
+            Self::Words(_) => SizeHint::default(),
             Self::ToTarget(passing) | Self::ToPerson(passing, _) => {
                 let hint = passing.inner.as_ref().map(HttpBody::size_hint);
                 hint.unwrap_or_default()

@@ -19,7 +19,7 @@ use super::{
     body::{self, Body},
     callers::{self, Callers},
     exchange::Exchange,
-    headers::{self, ACCOUNT, Told},
+    headers::{self, Told},
     host::Names,
     own,
     pool::{Answered, NotAnswered, ReachError, Way},
@@ -31,11 +31,7 @@ use super::{
 };
 use crate::{
     model::{
-        capability::Use,
-        name::{AccountName, TargetName},
-        refusal::Refusal,
-        ways_in::WaysIn,
-        web::CanonicalPath,
+        capability::Use, name::TargetName, refusal::Refusal, ways_in::WaysIn, web::CanonicalPath,
     },
     recording::RecordingError,
     session::{DialError, Gate},
@@ -126,11 +122,26 @@ impl Proxy {
         own::no_service_worker(request.headers())?;
         let wish = Wish {
             target: &place.target,
-            account: account(&request)?,
+            account: own::account(&request, &caller)?,
             peer: visit.peer,
             agent: request.headers().get(header::USER_AGENT),
         };
-        let session = self.sessions.admitted(&caller, wish).await?;
+        let account = wish.account.clone();
+        if !self.sessions.stands(&caller, &wish)
+            && let Some(page) = self
+                .waits(&caller, &place, account.as_ref(), &request)
+                .await
+        {
+            return Ok(page);
+        }
+        let session = match self.sessions.admitted(&caller, wish).await {
+            Ok(session) => session,
+            Err(no) => {
+                return self
+                    .asks(&caller, &place, account.as_ref(), &request, no)
+                    .await;
+            }
+        };
         self.allowed(&session, &method, &path, asked, &place.target)
             .await?;
         if asked.is_some() {
@@ -431,22 +442,6 @@ impl Passage<'_> {
                 headers.insert(name, value);
             }
         }
-    }
-}
-
-/// Which account is meant, where it is said.
-fn account(request: &Request<Incoming>) -> Result<Option<AccountName>, Answer> {
-    let mut named = request.headers().get_all(ACCOUNT).iter();
-    let Some(account) = named.next() else {
-        return Ok(None);
-    };
-    let read = account.to_str().ok().and_then(|text| text.parse().ok());
-    match (read, named.next()) {
-        (Some(account), None) => Ok(Some(account)),
-        _ => Err(Answer::bad_request(
-            "account-unclear",
-            "Doorward-Account names one account",
-        )),
     }
 }
 

@@ -56,6 +56,17 @@ struct Key {
     account: Option<AccountName>,
 }
 
+impl Key {
+    fn of(caller: &Caller, wish: &Wish<'_>) -> Self {
+        Self {
+            token: caller.token.clone(),
+            parent: caller.parent.clone(),
+            target: wish.target.clone(),
+            account: wish.account.clone(),
+        }
+    }
+}
+
 /// What one token has to do with one target.
 #[derive(Default)]
 struct Seat {
@@ -104,18 +115,21 @@ impl Sessions {
         }))
     }
 
+    /// Whether there is a session for this, without asking anybody.
+    pub fn stands(&self, caller: &Caller, wish: &Wish<'_>) -> bool {
+        let seats = self.seats();
+        let seat = seats.get(&Key::of(caller, wish));
+        let session = seat.and_then(|seat| seat.session.get());
+        session.is_some_and(|session| session.stands())
+    }
+
     /// The session of this request, admitted now if there is none that stands.
     pub async fn admitted(
         &self,
         caller: &Caller,
         wish: Wish<'_>,
     ) -> Result<Arc<WebSession>, Answer> {
-        let key = Key {
-            token: caller.token.clone(),
-            parent: caller.parent.clone(),
-            target: wish.target.clone(),
-            account: wish.account.clone(),
-        };
+        let key = Key::of(caller, &wish);
         loop {
             let seat = self.seat(&key);
             if let Some(session) = seat.session.get() {

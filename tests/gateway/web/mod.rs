@@ -1,5 +1,6 @@
 //! Web targets: real clients through the real gateway to targets of other people's making.
 
+mod ask;
 mod kill;
 mod limits;
 mod nginx;

@@ -3,9 +3,11 @@
 //! Browsers arrive here, ask here and leave here. None of it goes to a target, none of it is
 //! done for a page that is not the gateway's, and a cookie works on its own host only.
 
+mod ask;
 mod enter;
+mod wait;
 
-pub use self::enter::COOKIE;
+pub use self::{ask::account, enter::COOKIE};
 
 use std::sync::{Arc, Weak};
 
@@ -52,6 +54,10 @@ impl Proxy {
         let path = path.as_str().strip_prefix(OWN).unwrap_or_default();
         match (request.method(), path) {
             (&Method::GET, "/enter") => self.enter(visit, place, &request).await,
+            (&Method::GET, "/events") => self.events(visit, place, &request).await,
+            (&Method::POST, "/ask") => self.ask(visit, place, request).await,
+            (&Method::POST, "/cancel") => self.cancel(visit, place, request).await,
+            (&Method::POST, "/account") => self.choose_account(visit, place, request).await,
             (&Method::POST, "/sign-out") => self.sign_out(visit, place, &request).await,
             _ => Err(Answer::nothing_here()),
         }
