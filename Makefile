@@ -23,8 +23,8 @@ test: ## every test, with real ssh and sshd, on SQLite and on a PostgreSQL of it
 	@scripts/prerequisites test
 	@scripts/with-postgres scripts/run-tests
 
-peers: ## what people run, some hundreds of commands, directly and through the gateway, with other people's clients too; needs cargo-nextest
-	@scripts/prerequisites test
+peers: ## what people run, some hundreds of commands, directly and through the gateway, with other people's clients and a browser too; needs cargo-nextest
+	@scripts/prerequisites peers
 	@scripts/with-postgres cargo nextest run --locked --profile peers
 
 lint: ## format and clippy, warnings denied

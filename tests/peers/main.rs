@@ -7,10 +7,14 @@
     clippy::disallowed_methods
 )]
 
+mod browser;
 mod case;
 mod clients;
 mod differential;
 mod hostile;
+#[path = "../gateway/web/nginx.rs"]
+#[allow(dead_code)]
+mod nginx;
 #[path = "../gateway/people.rs"]
 #[allow(dead_code)]
 mod people;

@@ -36,12 +36,11 @@ impl<'a> Browser<'a> {
     /// The value of a cookie of this name on this host.
     pub fn cookie(&self, host: &str, name: &str) -> Option<String> {
         let jar = self.jar();
-        let found = jar.lines().find_map(|line| {
+        jar.lines().find_map(|line| {
             let fields: Vec<_> = line.split('\t').collect();
             let domain = fields[0].trim_start_matches("#HttpOnly_");
             (fields.len() == 7 && domain == host && fields[5] == name).then(|| fields[6].to_owned())
-        });
-        found
+        })
     }
 
     pub fn curl(&self) -> Command {
