@@ -140,6 +140,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "clock",
             "page",
             "recording",
+            // A certificate for targets is looked at where an admin can still correct it.
+            "tls::client",
             // Showing a secret is an admission of its own, which is not the API's to make.
             "session::reveal",
             "session::credential::AccountSecret",

@@ -28,6 +28,7 @@ use crate::{
         text::Text,
     },
     store::{self, Order, account::Sort, secret::SealedRow},
+    tls::client,
     vault::{SecretField, entropy},
 };
 
@@ -72,7 +73,8 @@ pub struct AccountPatch {
 #[serde(deny_unknown_fields)]
 pub struct NewSecret {
     kind: SecretKind,
-    /// The password, or the private key as PEM text. `ssh-ca` has none.
+    /// The password, or the private key as PEM text, with its certificate where it has one.
+    /// `ssh-ca` has none.
     value: Option<SecretText>,
     /// Of a private key that is encrypted.
     passphrase: Option<SecretText>,
@@ -222,10 +224,10 @@ pub(super) fn seal(
     let passphrase = secret.passphrase.as_ref().map(SecretText::expose);
     let mut fields = Vec::new();
     match secret.kind {
-        SecretKind::Password if passphrase.is_some() => {
+        SecretKind::Password | SecretKind::ClientCertificate if passphrase.is_some() => {
             return Err(Problem::invalid(
                 "passphrase",
-                "only a private key has one; leave it out",
+                "only an SSH private key has one; leave it out",
             ));
         }
         SecretKind::Password => fields.push((SecretField::Password, value)),
@@ -239,6 +241,11 @@ pub(super) fn seal(
             })?;
             fields.push((SecretField::SshKey, value));
             fields.extend(passphrase.map(|text| (SecretField::Passphrase, text)));
+        }
+        SecretKind::ClientCertificate => {
+            client::check(value.as_bytes(), api.now())
+                .map_err(|why| Problem::invalid("value", why.to_string()))?;
+            fields.push((SecretField::ClientCertificate, value));
         }
         SecretKind::SshCa => {}
     }

@@ -379,6 +379,7 @@ fn status(refusal: &Refusal) -> StatusCode {
         | R::OtherProtocol { .. }
         | R::NotCapable { .. }
         | R::TooMuch { .. }
+        | R::SignInFailed { .. }
         | R::UserDisabled
         | R::NotAllowed(_) => StatusCode::FORBIDDEN,
 

@@ -51,6 +51,10 @@ pub async fn reveal(
             let passphrase = passphrase.as_ref().map(|it| it.expose(&permit, text));
             (SecretKind::SshKey, key.expose(&permit, text), passphrase)
         }
+        AccountSecret::ClientCertificate(pem) => {
+            let pem = pem.expose(&permit, text);
+            (SecretKind::ClientCertificate, pem, None)
+        }
         AccountSecret::Certificate { .. } => {
             let why = "this account has no secret: each session has a certificate of its own";
             return Err(Problem::conflict("no-secret", why.to_owned()));

@@ -285,7 +285,8 @@ pub(super) async fn follow(api: &Api, by: &Principal, target: &Target) -> Result
 /// A web target says how it is spoken to, and no other does.
 pub(super) fn is_whole(target: &Target) -> Result<(), String> {
     match (target.protocol, &target.web) {
-        (Protocol::Web, Some(_)) | (Protocol::Ssh, None) => Ok(()),
+        (Protocol::Web, Some(web)) => web.is_sound().map_err(str::to_owned),
+        (Protocol::Ssh, None) => Ok(()),
         (Protocol::Web, None) => {
             Err("a web target needs it: {\"tls\": true} is the least".to_owned())
         }

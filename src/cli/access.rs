@@ -12,7 +12,7 @@ use std::{
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use super::{ask, exit::Failure};
+use super::{account::holds_certificate, ask, exit::Failure};
 use crate::model::policy::Terms;
 
 /// The nouns in the order they depend on each other, and what each may say.
@@ -273,10 +273,10 @@ fn secret_ref(
         )));
     }
     if let Some(kind) = kind.as_deref()
-        && !["password", "ssh-key", "ssh-ca"].contains(&kind)
+        && !["password", "ssh-key", "client-certificate", "ssh-ca"].contains(&kind)
     {
         return Err(Failure::usage(format!(
-            "{place}: kind is password, ssh-key or ssh-ca, not {kind}"
+            "{place}: kind is password, ssh-key, client-certificate or ssh-ca, not {kind}"
         )));
     }
     Ok(SecretRef {
@@ -308,6 +308,7 @@ impl SecretRef {
         let key = value.trim_start().starts_with("-----BEGIN ");
         let kind = match &self.kind {
             Some(kind) => kind.as_str(),
+            None if holds_certificate(&value) => "client-certificate",
             None if key => "ssh-key",
             None => "password",
         };

@@ -73,7 +73,7 @@ pub struct Add {
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
     /// Set the secret later
-    #[arg(long, conflicts_with_all = ["secret_file", "passphrase_file", "ssh_ca"])]
+    #[arg(long, conflicts_with_all = ["secret_file", "passphrase_file", "ssh_ca", "client_certificate"])]
     no_secret: bool,
     #[command(flatten)]
     secret: SecretFrom,
@@ -116,6 +116,14 @@ struct SecretFrom {
     /// The file with the private key's passphrase
     #[arg(long, value_name = "FILE", requires = "secret_file")]
     passphrase_file: Option<PathBuf>,
+    /// The certificate that belongs to the private key, for web targets that ask for one
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "secret_file",
+        conflicts_with = "passphrase_file"
+    )]
+    client_certificate: Option<PathBuf>,
 }
 
 /// NAME, NAME@TARGET, or the identifier.
@@ -294,7 +302,15 @@ impl SecretFrom {
             Some(path) => ask::secret_file(path)?,
             None => ask::secret_twice(&format!("Secret of {name}"))?,
         };
-        let mut body = if is_private_key(&secret) {
+        if let Some(path) = &self.client_certificate {
+            let certificate = ask::secret_file(path)?;
+            let whole = Zeroizing::new(format!("{}\n{}", *certificate, *secret));
+            let body = json!({"kind": "client-certificate", "value": *whole});
+            return Ok(Zeroizing::new(Body(body)));
+        }
+        let mut body = if holds_certificate(&secret) {
+            json!({"kind": "client-certificate", "value": *secret})
+        } else if is_private_key(&secret) {
             json!({"kind": "ssh-key", "value": *secret})
         } else {
             json!({"kind": "password", "value": secret.trim_end_matches(['\r', '\n'])})
@@ -324,6 +340,11 @@ impl zeroize::Zeroize for Body {
 
 fn is_private_key(secret: &str) -> bool {
     secret.trim_start().starts_with("-----BEGIN ")
+}
+
+/// A private key of SSH comes without one.
+pub fn holds_certificate(secret: &str) -> bool {
+    secret.contains("-----BEGIN CERTIFICATE-----")
 }
 
 #[cfg(test)]
@@ -358,6 +379,7 @@ mod tests {
                 ssh_ca: false,
                 secret_file: Some(path),
                 passphrase_file: None,
+                client_certificate: None,
             };
             from.read("root").unwrap().0.clone()
         };
@@ -366,5 +388,7 @@ mod tests {
             json!({"kind": "password", "value": "pa ss"})
         );
         assert_eq!(read("-----BEGIN X-----\n")["kind"], "ssh-key");
+        let both = "-----BEGIN PRIVATE KEY-----\n-----BEGIN CERTIFICATE-----\n";
+        assert_eq!(read(both)["kind"], "client-certificate");
     }
 }

@@ -3,7 +3,10 @@
 //! Reads one URL and how the gateway signs in there. No secret is given here: that is the
 //! account's.
 
-use std::{path::Path, str::FromStr};
+use std::{
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use clap::Args;
 use data_encoding::BASE64;
@@ -14,7 +17,7 @@ use super::{exit::Failure, json, screen::Screen};
 use crate::model::{
     name::TargetName,
     target::Address,
-    web::{Origin, QueryName},
+    web::{ClientProof, FormRecipe, Origin, QueryName, TlsPin, TokenScope, TokenUrl},
 };
 
 #[derive(Args)]
@@ -34,6 +37,29 @@ pub struct WebArgs {
     /// The account's password goes into this parameter of the query
     #[arg(long, group = "web_sign_in", value_name = "NAME")]
     query: Option<QueryName>,
+    /// The account's certificate is shown when TLS is spoken (mutual TLS)
+    #[arg(long, group = "web_sign_in")]
+    client_certificate: bool,
+    /// A token is fetched here for the account's login and password (OAuth 2.0 client
+    /// credentials), and sent as Authorization: Bearer
+    #[arg(long, group = "web_sign_in", value_name = "URL")]
+    token_url: Option<TokenUrl>,
+    /// What the token is to be good for
+    #[arg(long, value_name = "SCOPE", requires = "token_url")]
+    token_scope: Option<TokenScope>,
+    /// The token's server takes login and password in the body, and not as Basic
+    #[arg(long, requires = "token_url")]
+    token_proof_in_body: bool,
+    /// What the token's server must prove, where it is not what the target must:
+    /// sha256//BASE64 of its public key; may be given several times
+    #[arg(long, value_name = "PIN", requires = "token_url")]
+    token_pin: Vec<TlsPin>,
+    /// The authorities of its certificate, from a file in PEM
+    #[arg(long, value_name = "FILE", requires = "token_url")]
+    token_authority: Option<PathBuf>,
+    /// The gateway fills in the target's own form, as the recipe in this file says (TOML)
+    #[arg(long, group = "web_sign_in", value_name = "FILE")]
+    form: Option<PathBuf>,
     /// The target needs no sign-in
     #[arg(long, group = "web_sign_in")]
     no_sign_in: bool,
@@ -123,10 +149,14 @@ impl WebArgs {
             bearer,
             header,
             query,
+            client_certificate,
+            token_url,
+            form,
             no_sign_in,
             ..
         } = self;
-        *basic || *bearer || *no_sign_in || header.is_some() || query.is_some()
+        let plain = *basic || *bearer || *client_certificate || *no_sign_in;
+        plain || header.is_some() || query.is_some() || token_url.is_some() || form.is_some()
     }
 
     /// The fields of a target that is not there yet; none where it is no web target.
@@ -178,13 +208,51 @@ impl WebArgs {
             })?;
             return Ok(json!({ "by": "header", "name": name, "template": template.trim() }));
         }
+        if let Some(path) = &self.form {
+            return recipe(&read(path)?, path);
+        }
+        if let Some(url) = &self.token_url {
+            let mut pins: Vec<String> = self.token_pin.iter().map(TlsPin::to_string).collect();
+            if let Some(path) = &self.token_authority {
+                pins.extend(authorities(&read(path)?, path)?);
+            }
+            let mut sign_in = json!({ "by": "client-credentials", "token_url": url, "pins": pins });
+            if let Some(scope) = &self.token_scope {
+                sign_in["scope"] = json!(scope);
+            }
+            if self.token_proof_in_body {
+                sign_in["proof"] = json!(ClientProof::Body);
+            }
+            return Ok(sign_in);
+        }
         Ok(match &self.query {
             Some(name) => json!({ "by": "query", "name": name }),
             None if self.basic => json!({ "by": "basic" }),
             None if self.bearer => json!({ "by": "bearer" }),
+            None if self.client_certificate => json!({ "by": "client-certificate" }),
             None => json!({ "by": "none" }),
         })
     }
+}
+
+/// A recipe for a log-in form. What it holds is the gateway's to judge.
+fn recipe(text: &str, path: &Path) -> Result<Value, Failure> {
+    let unclear =
+        |why: &dyn std::fmt::Display| Failure::usage(format!("{}: {why}", path.display()));
+    let recipe: toml::Table = text
+        .parse()
+        .map_err(|error: toml::de::Error| unclear(&error))?;
+    let read: Result<FormRecipe, _> = recipe.clone().try_into();
+    let read = read.map_err(|error| unclear(&error))?;
+    read.is_sound().map_err(|why| unclear(&why))?;
+    let mut value = json!(read);
+    value["by"] = json!("form");
+    Ok(value)
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path)
+        .map_err(|error| Failure::usage(format!("{} cannot be read: {error}", path.display())))
 }
 
 /// The authorities in a file of certificates, each as a line to pin.

@@ -152,6 +152,8 @@ pub enum Refusal {
     NotCapable { code: Code, wanted: String },
     #[error("check-out {code} allows {} of {} at most here", way(.much.way), .much.most)]
     TooMuch { code: Code, much: TooMuch },
+    #[error("the gateway could not sign in to {target}: {why}")]
+    SignInFailed { target: TargetName, why: String },
     #[error("this is not supported through the gateway: {0}")]
     Unsupported(String),
     #[error("this session must be recorded, and its recording cannot be started")]
@@ -242,6 +244,7 @@ impl Refusal {
                 Way::Upload => "upload-too-large",
                 Way::Download => "download-too-large",
             },
+            Self::SignInFailed { .. } => "sign-in-failed",
             Self::Unsupported(_) => "unsupported",
             Self::NoRecording => "no-recording",
             Self::StoreLost => "store-lost",

@@ -223,6 +223,8 @@ pub enum SecretKind {
     Password,
     /// An SSH private key in OpenSSH's or PKCS#8 PEM form, with its passphrase if it has one.
     SshKey,
+    /// A certificate with its private key, in PEM, for web targets that ask for one.
+    ClientCertificate,
     /// Nothing is stored: each session has a certificate of the gateway's user authority.
     SshCa,
 }

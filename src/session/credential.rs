@@ -32,6 +32,8 @@ pub enum AccountSecret {
         key: Secret,
         passphrase: Option<Secret>,
     },
+    /// A certificate and its key, as PEM text.
+    ClientCertificate(Secret),
     /// Good for this session and nothing else, so there is nothing to keep from anybody.
     Certificate {
         key: Arc<PrivateKey>,
@@ -92,6 +94,10 @@ impl Gate {
                 key: open(SecretField::SshKey)?.ok_or_else(missing)?,
                 passphrase: open(SecretField::Passphrase)?,
             },
+            SecretKind::ClientCertificate => {
+                let opened = open(SecretField::ClientCertificate)?;
+                AccountSecret::ClientCertificate(opened.ok_or_else(missing)?)
+            }
             // There is none that could be opened.
             SecretKind::SshCa => return Err(missing()),
         };

@@ -49,7 +49,7 @@ use crate::{
         recording::Recording,
         refusal::Refusal,
         session::Outcome,
-        target::{Account, Protocol, Target},
+        target::{Account, Address, Protocol, Target},
         time::Timestamp,
     },
     recording::{Content, Recorder, RecordingError, Track},
@@ -161,6 +161,24 @@ impl Session {
         if let Some(source) = dialled.source {
             self.source.set(source).ok();
         }
+        Ok(dialled.stream)
+    }
+
+    /// Where the target's sign-in leads, by what an admin wrote down: the server of a token.
+    /// Cut with the switch like the target's own leg.
+    pub async fn dial_to(&self, address: &Address) -> Result<Leashed<TcpStream>, DialError> {
+        let own_ports = &self.gate.0.parts.own_ports;
+        let dialled = dial::dial_elsewhere(address, own_ports, &self.switch).await?;
+        Ok(dialled.stream)
+    }
+
+    /// The target's leg for the gateway's own last word, which a pulled switch does not cut.
+    ///
+    /// INVARIANT: nothing of the person's goes over it, and whoever asks for it bounds it.
+    pub async fn dial_goodbye(&self) -> Result<Leashed<TcpStream>, DialError> {
+        let own_ports = &self.gate.0.parts.own_ports;
+        let address = &self.target.address;
+        let dialled = dial::dial_elsewhere(address, own_ports, &KillSwitch::new()).await?;
         Ok(dialled.stream)
     }
 

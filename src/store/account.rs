@@ -184,6 +184,7 @@ fn account(row: &Row) -> Result<Account> {
             None => None,
             Some("password") => Some(SecretKind::Password),
             Some("ssh-key") => Some(SecretKind::SshKey),
+            Some("client-certificate") => Some(SecretKind::ClientCertificate),
             Some("ssh-ca") => Some(SecretKind::SshCa),
             Some(other) => return Err(StoreError::unreadable("secret_kind", other)),
         },
@@ -197,6 +198,7 @@ pub(super) fn kind_text(kind: SecretKind) -> &'static str {
     match kind {
         SecretKind::Password => "password",
         SecretKind::SshKey => "ssh-key",
+        SecretKind::ClientCertificate => "client-certificate",
         SecretKind::SshCa => "ssh-ca",
     }
 }

@@ -12,7 +12,7 @@ use crate::model::{ids::AccountId, target::SecretKind};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedRow {
     pub account: AccountId,
-    /// The field's name in the vault: `password`, `ssh-key`, `passphrase`.
+    /// The field's name in the vault: `password`, `ssh-key`.
     pub field: String,
     pub wrapped_key: Vec<u8>,
     pub ciphertext: Vec<u8>,

@@ -4,6 +4,7 @@
 //! and exchanges it while connections live. The pinned identity of targets is not here.
 
 mod authority;
+pub mod client;
 #[cfg(test)]
 mod tests;
 

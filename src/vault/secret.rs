@@ -17,16 +17,24 @@ pub enum SecretField {
     SshKey,
     /// What the private key is itself encrypted with, if it is.
     Passphrase,
+    /// A certificate and its private key, as PEM text.
+    ClientCertificate,
 }
 
 impl SecretField {
-    pub const ALL: [Self; 3] = [Self::Password, Self::SshKey, Self::Passphrase];
+    pub const ALL: [Self; 4] = [
+        Self::Password,
+        Self::SshKey,
+        Self::Passphrase,
+        Self::ClientCertificate,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Password => "password",
             Self::SshKey => "ssh-key",
             Self::Passphrase => "passphrase",
+            Self::ClientCertificate => "client-certificate",
         }
     }
 }
@@ -38,7 +46,9 @@ impl fmt::Display for SecretField {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("this is not a field of a secret: password, ssh-key or passphrase is expected")]
+#[error(
+    "this is not a field of a secret: password, ssh-key, passphrase or client-certificate is expected"
+)]
 pub struct NotASecretField;
 
 impl FromStr for SecretField {

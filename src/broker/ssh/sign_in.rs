@@ -35,6 +35,8 @@ pub async fn sign_in(
             .await
             .map_err(|source| protocol(session, source))?
             .success(),
+        // Nothing that SSH could show.
+        AccountSecret::ClientCertificate(_) => false,
     };
     accepted.then_some(()).ok_or_else(refused)
 }

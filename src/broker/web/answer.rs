@@ -91,6 +91,14 @@ impl Answer {
         Self::new(StatusCode::BAD_GATEWAY, code, why)
     }
 
+    /// The gateway signs in for the person, and that had lapsed under this very request, of
+    /// which nothing was kept to send it again.
+    pub fn send_again() -> Self {
+        let detail = "the gateway's sign-in at the target had lapsed and was renewed; send this \
+                      request again";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "sign-in-renewed", detail)
+    }
+
     pub fn target_too_slow(why: impl Into<String>) -> Self {
         Self::new(StatusCode::GATEWAY_TIMEOUT, "target-too-slow", why)
     }
@@ -104,6 +112,7 @@ impl Answer {
             Refusal::TooMuch { much, .. } if much.way == Way::Upload => {
                 StatusCode::PAYLOAD_TOO_LARGE
             }
+            Refusal::SignInFailed { .. } => StatusCode::BAD_GATEWAY,
             _ => StatusCode::FORBIDDEN,
         };
         let mut answer = Self::new(status, refusal.code(), refusal.to_string());

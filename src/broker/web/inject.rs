@@ -10,8 +10,9 @@ use hyper::{
 };
 use zeroize::Zeroizing;
 
+use super::{errand::encoded, jar::Jar};
 use crate::{
-    model::{permit::Permit, web::WebSignIn},
+    model::{permit::Permit, time::Timestamp, web::WebSignIn},
     session::{Credential, credential::AccountSecret},
 };
 
@@ -29,6 +30,8 @@ pub enum Injected {
         name: String,
         secret: Needles,
     },
+    /// The cookies of a sign-in.
+    Jar(Jar),
 }
 
 /// What must not come back: the secret, and how it was sent.
@@ -45,6 +48,8 @@ pub enum InjectError {
     Hidden,
     #[error("the account's password holds characters that no header can carry")]
     NotAHeader,
+    #[error("the account's secret is none that this target takes")]
+    OtherMeans,
 }
 
 impl Injected {
@@ -60,6 +65,12 @@ impl Injected {
         made.map_err(|_| InjectError::Hidden)?
     }
 
+    /// `Authorization: Bearer`, RFC 6750.
+    pub fn bearer(token: &[u8]) -> Result<Self, InjectError> {
+        let text = Zeroizing::new([b"Bearer ", token].concat());
+        in_header(AUTHORIZATION, &text, [token, token])
+    }
+
     /// The header that carries it, by name; a client's own is dropped.
     pub fn header(&self) -> Option<&str> {
         match self {
@@ -68,9 +79,14 @@ impl Injected {
         }
     }
 
-    pub fn fill(&self, headers: &mut HeaderMap) {
-        if let Self::Header { name, value, .. } = self {
-            headers.insert(name.clone(), value.clone());
+    /// Puts it into the headers of a request for `path` at the target.
+    pub fn fill(&self, headers: &mut HeaderMap, path: &str, now: Timestamp) {
+        match self {
+            Self::Header { name, value, .. } => {
+                headers.insert(name.clone(), value.clone());
+            }
+            Self::Jar(jar) => jar.fill(headers, path, now),
+            Self::Nothing | Self::Query { .. } => {}
         }
     }
 
@@ -92,14 +108,19 @@ impl Injected {
         Some(whole)
     }
 
-    /// Drops the headers of an answer that hold it.
-    pub fn keep_out(&self, headers: &mut HeaderMap) {
-        let (Self::Header { secret, .. } | Self::Query { secret, .. }) = self else {
-            return;
+    /// Drops the headers of an answer that hold it, and keeps the cookies that belong to it.
+    pub fn keep_out(&self, headers: &mut HeaderMap, path: &str, now: Timestamp) {
+        if let Self::Jar(jar) = self {
+            jar.take(headers, path, now);
+        }
+        let holds = |value: &[u8]| match self {
+            Self::Nothing => false,
+            Self::Header { secret, .. } | Self::Query { secret, .. } => secret.are_in(value),
+            Self::Jar(jar) => jar.is_in(value),
         };
         let holding: Vec<HeaderName> = headers
             .iter()
-            .filter(|(_, value)| secret.are_in(value.as_bytes()))
+            .filter(|(_, value)| holds(value.as_bytes()))
             .map(|(name, _)| name.clone())
             .collect();
         for name in holding {
@@ -122,29 +143,32 @@ impl Needles {
     }
 }
 
+fn in_header(name: HeaderName, text: &[u8], secret: [&[u8]; 2]) -> Result<Injected, InjectError> {
+    let mut value = HeaderValue::from_bytes(text).map_err(|_| InjectError::NotAHeader)?;
+    value.set_sensitive(true);
+    let secret = Needles::of(secret);
+    Ok(Injected::Header {
+        name,
+        value,
+        secret,
+    })
+}
+
 fn make(sign_in: &WebSignIn, login: &str, secret: &[u8]) -> Result<Injected, InjectError> {
-    let header = |name: HeaderName, text: &[u8], sent: &[u8]| {
-        let mut value = HeaderValue::from_bytes(text).map_err(|_| InjectError::NotAHeader)?;
-        value.set_sensitive(true);
-        let secret = Needles::of([secret, sent]);
-        Ok(Injected::Header {
-            name,
-            value,
-            secret,
-        })
-    };
+    let header = |name, text: &[u8], sent: &[u8]| in_header(name, text, [secret, sent]);
     match sign_in {
         WebSignIn::None {} => Ok(Injected::Nothing),
+        // They have a file of their own.
+        WebSignIn::ClientCertificate {}
+        | WebSignIn::ClientCredentials { .. }
+        | WebSignIn::Form(_) => Err(InjectError::OtherMeans),
         WebSignIn::Basic {} => {
             let pair = Zeroizing::new([login.as_bytes(), b":", secret].concat());
             let sent = Zeroizing::new(STANDARD.encode(&*pair));
             let text = Zeroizing::new(format!("Basic {}", *sent));
             header(AUTHORIZATION, text.as_bytes(), sent.as_bytes())
         }
-        WebSignIn::Bearer {} => {
-            let text = Zeroizing::new([b"Bearer ", secret].concat());
-            header(AUTHORIZATION, &text, secret)
-        }
+        WebSignIn::Bearer {} => Injected::bearer(secret),
         WebSignIn::Header { name, template } => {
             let (before, behind) = template.around();
             let text = Zeroizing::new([before.as_bytes(), secret, behind.as_bytes()].concat());
@@ -152,15 +176,7 @@ fn make(sign_in: &WebSignIn, login: &str, secret: &[u8]) -> Result<Injected, Inj
             header(name.map_err(|_| InjectError::NotAHeader)?, &text, secret)
         }
         WebSignIn::Query { name } => {
-            let mut sent = Zeroizing::new(String::with_capacity(3 * secret.len()));
-            for byte in secret {
-                match byte {
-                    b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                        sent.push(char::from(*byte));
-                    }
-                    _ => sent.push_str(&format!("%{byte:02X}")),
-                }
-            }
+            let sent = encoded(secret);
             Ok(Injected::Query {
                 pair: Zeroizing::new(format!("{name}={}", *sent)),
                 name: name.to_string(),
@@ -202,7 +218,7 @@ mod tests {
 
     fn headers(injected: &Injected) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        injected.fill(&mut headers);
+        injected.fill(&mut headers, "/", Timestamp::from_millis(0));
         headers
     }
 
@@ -244,7 +260,7 @@ mod tests {
         ] {
             answer.insert(name, HeaderValue::from_static(value));
         }
-        basic.keep_out(&mut answer);
+        basic.keep_out(&mut answer, "/", Timestamp::from_millis(0));
         let left: Vec<_> = answer.keys().map(HeaderName::as_str).collect();
         assert_eq!(left, ["x-other"]);
     }

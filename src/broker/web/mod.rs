@@ -7,19 +7,25 @@
 mod answer;
 mod body;
 mod callers;
+mod errand;
 mod exchange;
+mod form;
 mod headers;
 mod host;
 mod inject;
 mod own;
+mod jar;
+mod means;
 mod pins;
 mod pool;
 mod proxy;
 mod record;
 mod rewrite;
+mod scrape;
 mod sessions;
 mod socket;
 mod strict;
+mod token;
 mod visit;
 
 use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};

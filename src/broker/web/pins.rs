@@ -13,6 +13,7 @@ use rustls::{
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
     crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
+    sign::{CertifiedKey, SingleCertAndKey},
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
@@ -31,7 +32,12 @@ pub enum PinError {
 }
 
 /// For connections to a target that proves one of `lines`.
-pub fn client_config(lines: &[String], protocols: &[&[u8]]) -> Result<ClientConfig, PinError> {
+/// `identity` is shown to one that asks for it.
+pub fn client_config(
+    lines: &[String],
+    protocols: &[&[u8]],
+    identity: Option<Arc<CertifiedKey>>,
+) -> Result<ClientConfig, PinError> {
     if lines.is_empty() {
         return Err(PinError::Unpinned);
     }
@@ -57,11 +63,16 @@ pub fn client_config(lines: &[String], protocols: &[&[u8]]) -> Result<ClientConf
         keys,
         authorities,
     };
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    let mut config = match identity {
+        None => builder.with_no_client_auth(),
+        Some(identity) => {
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity)))
+        }
+    };
     config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     Ok(config)
 }
@@ -167,10 +178,13 @@ mod tests {
 
     #[test]
     fn without_a_pin_there_is_no_way() {
-        assert!(matches!(client_config(&[], &[]), Err(PinError::Unpinned)));
+        assert!(matches!(
+            client_config(&[], &[], None),
+            Err(PinError::Unpinned)
+        ));
         let wrong = ["ssh-ed25519 AAAA".to_owned()];
         assert!(matches!(
-            client_config(&wrong, &[]),
+            client_config(&wrong, &[], None),
             Err(PinError::Unreadable)
         ));
     }

@@ -22,8 +22,9 @@ use super::{
     headers::{self, Told},
     host::Names,
     own,
+    inject::Injected,
     pool::{Answered, NotAnswered, ReachError, Way},
-    record::{RequestLine, json, masked},
+    record::{self, RequestLine, json, masked},
     rewrite,
     sessions::{Sessions, WebSession, Wish},
     socket::{self, Asked},
@@ -56,6 +57,8 @@ pub struct Proxy {
 pub struct Passage<'a> {
     pub session: Arc<WebSession>,
     pub exchange: Arc<Exchange>,
+    /// What it carries of the credential.
+    pub injected: Arc<Injected>,
     pub target: &'a TargetName,
     pub ways_in: &'a WaysIn,
     /// The host as the person knows it.
@@ -163,16 +166,29 @@ impl Proxy {
                 .headers()
                 .get(header::USER_AGENT)
                 .and_then(|agent| agent.to_str().ok()),
+            http: record::version(request.version()),
             websocket: asked.is_some(),
         };
         // INVARIANT (P1): recorded before a byte of it goes to the target.
         if let Err(error) = session.track().request(&json(&line)).await {
             return Err(self.not_recorded(&session, &place.target, &error));
         }
-        let path_and_query = at_target(&session, &path, query)?;
         let in_flight = visit.in_flight(&session);
+        let exchange = Exchange::begin(session.clone(), n, room, in_flight);
+        let injected = match session.means().given(session.session()).await {
+            Ok(injected) => injected,
+            Err(refusal) => {
+                exchange.failed(refusal.code());
+                return Err(match session.reason() {
+                    Some(reason) => Answer::ended(&reason, &place.target),
+                    None => Answer::refusal(&refusal, &place.target, self.gate.ways_in()),
+                });
+            }
+        };
+        let path_and_query = at_target(&session, &injected, &path, query)?;
         let passage = Passage {
-            exchange: Exchange::begin(session.clone(), n, room, in_flight),
+            exchange,
+            injected,
             session,
             target: &place.target,
             ways_in: self.gate.ways_in(),
@@ -235,7 +251,7 @@ impl Proxy {
 
     async fn forward(
         &self,
-        passage: Passage<'_>,
+        mut passage: Passage<'_>,
         request: Request<Incoming>,
         method: Method,
     ) -> Result<Response<Body>, Answer> {
@@ -244,20 +260,21 @@ impl Proxy {
             true => Body::Empty,
             false => Body::to_target(incoming, passage.exchange.clone()),
         };
-        self.make_ready(&passage, &mut parts.headers);
         parts.extensions.clear();
         parts.method = method;
+        // Only what has no body can be sent twice.
+        let again = (passage.session.means().can_lapse() && matches!(body, Body::Empty))
+            .then(|| parts.clone());
+        self.make_ready(&passage, &mut parts.headers);
         let outgoing = Request::from_parts(parts, body);
-        let (answer, way) = match passage.send(outgoing).await {
-            Ok(answered) => answered,
-            Err(answer) => {
-                passage.exchange.failed("no answer");
-                if let Some(rest) = passage.exchange.rest() {
-                    passage.visit.drive(body::let_finish(rest));
-                }
-                return Err(answer);
-            }
-        };
+        let (mut answer, mut way) = passage.sent(outgoing).await?;
+        if passage.has_lapsed(&answer) {
+            passage.renew().await?;
+            let mut parts = again.ok_or_else(Answer::send_again)?;
+            self.make_ready(&passage, &mut parts.headers);
+            let outgoing = Request::from_parts(parts, Body::Empty);
+            (answer, way) = passage.sent(outgoing).await?;
+        }
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             let why = "the target changed the protocol without being asked";
             return Err(Answer::target("target-garbled", why));
@@ -269,7 +286,7 @@ impl Proxy {
     pub fn make_ready(&self, passage: &Passage<'_>, headers: &mut hyper::HeaderMap) {
         let session = &passage.session;
         let own_bearer = callers::is_own_bearer(headers);
-        headers::of_request(headers, session.injected().header(), own_bearer);
+        headers::of_request(headers, passage.injected.header(), own_bearer);
         passage.names().of_request(headers);
         let request = format!("{}-{}", session.id(), passage.exchange.number());
         let told = Told {
@@ -279,7 +296,10 @@ impl Proxy {
             request: &request,
         };
         headers::tell(headers, &told);
-        session.injected().fill(headers);
+        let path = passage.path_and_query.path();
+        passage
+            .injected
+            .fill(headers, path, session.session().now());
     }
 }
 
@@ -290,6 +310,40 @@ impl Passage<'_> {
             inside: self.session.authority(),
             outside: self.authority,
         }
+    }
+
+    pub fn has_lapsed(&self, answer: &Response<Incoming>) -> bool {
+        let means = self.session.means();
+        means.has_lapsed(answer.status(), answer.headers())
+    }
+
+    /// Signs in again, for this request and those that come.
+    pub async fn renew(&mut self) -> Result<(), Answer> {
+        let (session, stale) = (&self.session, &self.injected);
+        match session.means().given_anew(stale, session.session()).await {
+            Ok(injected) => {
+                self.injected = injected;
+                Ok(())
+            }
+            Err(refusal) => {
+                self.exchange.failed(refusal.code());
+                Err(match session.reason() {
+                    Some(reason) => Answer::ended(&reason, self.target),
+                    None => Answer::refusal(&refusal, self.target, self.ways_in),
+                })
+            }
+        }
+    }
+
+    async fn sent(&self, request: Request<Body>) -> Result<Answered, Answer> {
+        let sent = self.send(request).await;
+        if sent.is_err() {
+            self.exchange.failed("no answer");
+            if let Some(rest) = self.exchange.rest() {
+                self.visit.drive(body::let_finish(rest));
+            }
+        }
+        sent
     }
 
     /// Over a connection that is there, else over a new one.
@@ -430,9 +484,11 @@ impl Passage<'_> {
     }
 
     pub fn translate(&self, headers: &mut hyper::HeaderMap) {
+        // Before anything is translated: its cookies are the target's own.
+        let (path, now) = (self.path_and_query.path(), self.session.session().now());
+        self.injected.keep_out(headers, path, now);
         headers::of_answer(headers);
         self.names().of_answer(headers);
-        self.session.keep_secret(headers);
         let session = &self.session;
         for (name, text) in [
             (CHECKOUT, session.permit().code().to_string()),
@@ -463,11 +519,12 @@ fn same_origin(request: &Request<Incoming>, authority: &str) -> Result<(), Answe
 
 fn at_target(
     session: &WebSession,
+    injected: &Injected,
     path: &CanonicalPath,
     query: Option<&str>,
 ) -> Result<PathAndQuery, Answer> {
     let mut text = session.web().path.before(path);
-    if let Some(query) = session.injected().query_with(query) {
+    if let Some(query) = injected.query_with(query) {
         text.push('?');
         text.push_str(&query);
     }

@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 
-use hyper::StatusCode;
+use hyper::{StatusCode, Version};
 use serde::Serialize;
 
 use crate::model::web::CanonicalPath;
@@ -19,6 +19,8 @@ pub struct RequestLine<'a> {
     pub peer: SocketAddr,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<&'a str>,
+    /// As the client spoke it.
+    pub http: &'a str,
     #[serde(skip_serializing_if = "is_false")]
     pub websocket: bool,
 }
@@ -43,6 +45,14 @@ fn is_false(value: &bool) -> bool {
 
 pub fn json(line: &impl Serialize) -> String {
     serde_json::to_string(line).expect("texts and numbers become JSON")
+}
+
+pub fn version(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_2 => "HTTP/2",
+        Version::HTTP_10 => "HTTP/1.0",
+        _ => "HTTP/1.1",
+    }
 }
 
 pub fn status(status: StatusCode) -> Option<u16> {

@@ -13,13 +13,20 @@ use std::{
     time::Duration,
 };
 
-use hyper::{HeaderMap, header::HeaderValue};
+use hyper::header::HeaderValue;
 use serde::Serialize;
 use tokio::sync::OnceCell;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::warn;
 
-use super::{answer::Answer, callers::Caller, inject::Injected, pins, pool::Pool, record};
+use super::{
+    answer::Answer,
+    callers::Caller,
+    means::{Means, Ready},
+    pins,
+    pool::Pool,
+    record,
+};
 use crate::{
     clock::Stopwatch,
     kill::KillSwitch,
@@ -133,6 +140,10 @@ impl Sessions {
         loop {
             let seat = self.seat(&key);
             if let Some(session) = seat.session.get() {
+                if session.means.is_spent() {
+                    self.leave(&key, &seat, None);
+                    continue;
+                }
                 if session.stands() {
                     return Ok(session.clone());
                 }
@@ -177,10 +188,9 @@ impl Sessions {
                 Sessions(inner).ended(&key, &id, reason);
             }
         }));
-        Ok(Arc::new(WebSession {
-            _end: Some(end),
-            ..made
-        }))
+        let mut made = made;
+        made._end = Some(end);
+        Ok(Arc::new(made))
     }
 
     /// Ends what nobody uses any more; once `closing`, all that is not in use just now. Goes on
@@ -335,11 +345,11 @@ impl Sessions {
 /// A session with what its requests need.
 pub struct WebSession {
     key: Key,
-    session: Session,
+    session: Arc<Session>,
     web: Web,
     authority: String,
     pool: Pool,
-    injected: Injected,
+    means: Means,
     track: Track,
     requests: AtomicU64,
     in_use: AtomicUsize,
@@ -365,11 +375,16 @@ impl WebSession {
             Ok(track) => track,
             Err(refusal) => return Err(Answer::refusal(&refusal, &key.target, gate.ways_in())),
         };
+        let Ready { means, identity } = match Means::ready(&session, &web).await {
+            Ok(ready) => ready,
+            Err(why) => return Err(failed(&session, "no-credential", why)),
+        };
         let address = session.target().address.clone();
         let pool = match web.tls {
             false => Pool::plain(),
             true => {
-                let config = pins::client_config(&session.target().host_keys, &PROTOCOLS);
+                let lines = &session.target().host_keys;
+                let config = pins::client_config(lines, &PROTOCOLS, identity);
                 let made = config
                     .map_err(|error| error.to_string())
                     .and_then(|config| {
@@ -382,31 +397,18 @@ impl WebSession {
                 }
             }
         };
-        let injected = match web.sign_in.needs_secret() {
-            false => Injected::Nothing,
-            true => {
-                let credential = match session.credential().await {
-                    Ok(credential) => credential,
-                    Err(error) => return Err(failed(&session, "no-credential", error.to_string())),
-                };
-                match Injected::new(&web.sign_in, &credential, session.permit()) {
-                    Ok(injected) => injected,
-                    Err(error) => return Err(failed(&session, "no-credential", error.to_string())),
-                }
-            }
-        };
         Ok(Self {
             key,
             authority: web.authority(&address),
             web,
             pool,
-            injected,
+            means,
             track,
             requests: AtomicU64::new(0),
             in_use: AtomicUsize::new(0),
             began: Stopwatch::start(),
             unused_since: AtomicU64::new(0),
-            session,
+            session: Arc::new(session),
             _end: None,
         })
     }
@@ -455,13 +457,8 @@ impl WebSession {
         &self.pool
     }
 
-    pub fn injected(&self) -> &Injected {
-        &self.injected
-    }
-
-    /// What an answer must not hold is taken out of it.
-    pub fn keep_secret(&self, headers: &mut HeaderMap) {
-        self.injected.keep_out(headers);
+    pub fn means(&self) -> &Means {
+        &self.means
     }
 
     /// The number of the next request.
@@ -503,5 +500,21 @@ impl WebSession {
 
     fn age(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Drop for WebSession {
+    /// The target is told that it is over, where the recipe says how. Until then the session is
+    /// not closed, so that a gateway that is stopped waits for it as it does for the others.
+    fn drop(&mut self) {
+        let means = std::mem::replace(&mut self.means, Means::nothing());
+        let Some(word) = means.last_word() else {
+            return;
+        };
+        let session = self.session.clone();
+        // Bounded in time, and without anybody who could wait for it.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { word.say(&session).await });
+        }
     }
 }

@@ -64,7 +64,7 @@ impl Asked {
 
 pub async fn open(
     proxy: &Proxy,
-    passage: Passage<'_>,
+    mut passage: Passage<'_>,
     mut request: Request<Incoming>,
     asked: Asked,
 ) -> Result<Response<Body>, Answer> {
@@ -90,6 +90,10 @@ pub async fn open(
         return Err(Answer::target_too_slow(why));
     };
     let (mut answer, _) = answered.map_err(|failed| passage.no_answer(&failed.why))?;
+    if passage.has_lapsed(&answer) {
+        passage.renew().await?;
+        return Err(Answer::send_again());
+    }
     if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         return passage.passed_on(answer, None);
     }

@@ -2,6 +2,7 @@
 //!
 //! Says what is sent and what must be proven. It holds no secret, and connects nowhere.
 
+mod form;
 mod origin;
 mod path;
 mod pattern;
@@ -9,10 +10,12 @@ mod pin;
 mod place;
 mod room;
 mod sign_in;
+mod token_url;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    form::{FormPath, FormRecipe, LogOut, LogOutMethod, Mark, Piece as FormPiece, Shown},
     origin::{NotAnOrigin, Origin},
     path::{CanonicalPath, NotAPath},
     pattern::{HttpPattern, Most, NotAnHttpPattern},
@@ -23,6 +26,7 @@ pub use self::{
         HeaderTemplate, NotAHeaderName, NotAQueryName, NotATemplate, QueryName, SecretHeader,
         WebSignIn,
     },
+    token_url::{ClientProof, NotATokenScope, NotATokenUrl, TokenScope, TokenUrl},
 };
 use super::target::Address;
 
@@ -67,6 +71,23 @@ impl Web {
         match &self.host {
             Some(host) => host.host(),
             None => address.host(),
+        }
+    }
+
+    /// Whether what is said fits together; if not, one sentence.
+    pub fn is_sound(&self) -> Result<(), &'static str> {
+        match &self.sign_in {
+            WebSignIn::ClientCertificate {} if !self.tls => {
+                Err("a certificate is shown over TLS only: tls = true, and an https address")
+            }
+            WebSignIn::ClientCredentials { pins, .. } if pins.is_empty() && !self.tls => Err(
+                "nothing is pinned for the server that gives the token: say in `pins` what it must prove",
+            ),
+            WebSignIn::Form(recipe) => recipe.is_sound(),
+            WebSignIn::ClientCredentials { pins, .. } if pins.len() > 20 => {
+                Err("at most 20 pins are expected")
+            }
+            _ => Ok(()),
         }
     }
 

@@ -5,8 +5,10 @@
 use std::{fmt, str::FromStr};
 
 use data_encoding::BASE64;
+use serde::{Deserialize, Serialize};
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum TlsPin {
     /// SHA-256 over the public key (SubjectPublicKeyInfo), as `curl --pinnedpubkey` takes it.
     Key([u8; 32]),
@@ -36,6 +38,19 @@ impl FromStr for TlsPin {
             der if (1..=8_192).contains(&der.len()) => Ok(Self::Authority(der)),
             _ => Err(NotAPin),
         }
+    }
+}
+
+impl TryFrom<String> for TlsPin {
+    type Error = NotAPin;
+    fn try_from(text: String) -> Result<Self, NotAPin> {
+        text.parse()
+    }
+}
+
+impl From<TlsPin> for String {
+    fn from(pin: TlsPin) -> String {
+        pin.to_string()
     }
 }
 

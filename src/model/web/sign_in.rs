@@ -7,6 +7,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use super::{ClientProof, FormRecipe, TlsPin, TokenScope, TokenUrl};
+
 /// Where the account's password goes in each request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case", tag = "by", deny_unknown_fields)]
@@ -32,6 +34,25 @@ pub enum WebSignIn {
         #[schema(value_type = String)]
         name: QueryName,
     },
+    /// A certificate of the account, shown when TLS is spoken.
+    ClientCertificate {},
+    /// OAuth 2.0 client credentials, RFC 6749 s4.4: for the account's login and password the
+    /// gateway fetches a token and sends it as `Authorization: Bearer`.
+    ClientCredentials {
+        #[schema(value_type = String)]
+        token_url: TokenUrl,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<String>)]
+        scope: Option<TokenScope>,
+        #[serde(default)]
+        proof: ClientProof,
+        /// What the server of the token must prove; left out, what the target must.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[schema(value_type = Vec<String>)]
+        pins: Vec<TlsPin>,
+    },
+    /// The target's own form, filled in as a recipe says.
+    Form(Box<FormRecipe>),
 }
 
 impl Default for WebSignIn {
@@ -48,6 +69,9 @@ impl WebSignIn {
             Self::Bearer {} => "bearer",
             Self::Header { .. } => "header",
             Self::Query { .. } => "query",
+            Self::ClientCertificate {} => "client-certificate",
+            Self::ClientCredentials { .. } => "client-credentials",
+            Self::Form(_) => "form",
         }
     }
 
@@ -57,6 +81,7 @@ impl WebSignIn {
     }
 }
 
+/// A checked text, as it is read and written.
 macro_rules! written_as_text {
     ($name:ident, $error:ident) => {
         impl TryFrom<String> for $name {
@@ -73,6 +98,7 @@ macro_rules! written_as_text {
         }
 
         impl $name {
+            #[allow(dead_code, reason = "not every text is looked at")]
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -85,6 +111,8 @@ macro_rules! written_as_text {
         }
     };
 }
+
+pub(super) use written_as_text;
 
 /// The name of a header that carries a secret: lower case, and none that means something to
 /// the connection itself.

@@ -1,8 +1,11 @@
 //! Web targets: real clients through the real gateway to targets of other people's making.
 
 mod ask;
+mod apps;
+mod forms;
 mod kill;
 mod limits;
+mod means;
 mod nginx;
 mod pass;
 mod raw;

@@ -38,14 +38,28 @@ impl Nginx {
     /// The same with TLS and HTTP/2, by this certificate and key.
     pub async fn start_with_tls(certificate: &str, key: &str) -> Self {
         for _ in 0..10 {
-            if let Some(nginx) = Self::try_start(Some((certificate, key))).await {
+            if let Some(nginx) = Self::try_start(Some((certificate, key, ""))).await {
                 return nginx;
             }
         }
         panic!("nginx found no port to listen on");
     }
 
-    async fn try_start(tls: Option<(&str, &str)>) -> Option<Self> {
+    /// The same for those who show a certificate of this authority, and without a password.
+    pub async fn start_with_client_certificates(
+        certificate: &str,
+        key: &str,
+        authority: &str,
+    ) -> Self {
+        for _ in 0..10 {
+            if let Some(nginx) = Self::try_start(Some((certificate, key, authority))).await {
+                return nginx;
+            }
+        }
+        panic!("nginx found no port to listen on");
+    }
+
+    async fn try_start(tls: Option<(&str, &str, &str)>) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| -> PathBuf { dir.path().join(name) };
         for folder in ["www", "www/upload", "tmp"] {
@@ -59,14 +73,22 @@ impl Nginx {
             .map(|kind| format!("{kind}_temp_path {}/tmp/{kind};\n", dir.path().display()))
             .concat();
         let listen = match tls {
-            None => format!("listen 127.0.0.1:{port};"),
-            Some((certificate, key)) => {
+            None => format!("listen 127.0.0.1:{port}; auth_basic wiki;"),
+            Some((certificate, key, authority)) => {
                 std::fs::write(at("cert.pem"), certificate).unwrap();
                 std::fs::write(at("key.pem"), key).unwrap();
                 let here = dir.path().display();
+                let verify = match authority {
+                    "" => "auth_basic wiki;".to_owned(),
+                    authority => {
+                        std::fs::write(at("ca.pem"), authority).unwrap();
+                        format!("ssl_verify_client on; ssl_client_certificate {here}/ca.pem;")
+                    }
+                };
                 format!(
                     "listen 127.0.0.1:{port} ssl http2;\n\
-                     ssl_certificate {here}/cert.pem;\nssl_certificate_key {here}/key.pem;"
+                     ssl_certificate {here}/cert.pem;\nssl_certificate_key {here}/key.pem;\n\
+                     {verify}"
                 )
             }
         };
@@ -77,11 +99,11 @@ impl Nginx {
              log_format seen '$remote_user $request_method $request_uri $status '\n\
              'host=$http_host for=$http_x_forwarded_for proto=$http_x_forwarded_proto '\n\
              'user=$http_x_forwarded_user token=$http_doorward_token origin=$http_origin '\n\
-             'id=$http_x_request_id cookie=$http_cookie';\n\
+             'id=$http_x_request_id shown=$ssl_client_s_dn cookie=$http_cookie';\n\
              access_log {here}/access.log seen;\n\
              client_max_body_size 0;\ntypes {{ text/html html; text/plain txt; }}\n\
              server {{\n{listen}\n\
-             auth_basic wiki; auth_basic_user_file {here}/htpasswd;\n\
+             auth_basic_user_file {here}/htpasswd;\n\
              root {here}/www;\n\
              location = /status {{ auth_basic off; stub_status; }}\n\
              location /upload/ {{ dav_methods PUT; }}\n\
