@@ -87,7 +87,15 @@ pub async fn from_gateway(args: Play, client: &Client, screen: &Screen) -> Done 
         return from_file(args, screen).await;
     };
     let path = ["recordings", id.as_str(), "content"];
-    let mut body = client.stream(&path, &Query::new()).await?.bytes_stream();
+    let (reader, feed) = download(client.stream(&path, &Query::new()).await?);
+    show(reader, feed, args.pace(), screen).await
+}
+
+/// What a thread that may block reads while the future brings it.
+pub fn download(
+    response: reqwest::Response,
+) -> (BufReader<Download>, impl Future<Output = ()> + Send) {
+    let mut body = response.bytes_stream();
     let (pieces, download) = channel::channel(4);
     let feed = async move {
         while let Some(piece) = body.next().await {
@@ -100,7 +108,7 @@ pub async fn from_gateway(args: Play, client: &Client, screen: &Screen) -> Done 
         pieces: download,
         piece: bytes::Bytes::new(),
     };
-    show(BufReader::new(download), feed, args.pace(), screen).await
+    (BufReader::new(download), feed)
 }
 
 /// Plays a file, or what comes through a pipe.
@@ -237,7 +245,7 @@ fn speed(text: &str) -> Result<f64, String> {
 }
 
 /// A download, read by a thread that may block.
-struct Download {
+pub struct Download {
     pieces: channel::Receiver<io::Result<bytes::Bytes>>,
     piece: bytes::Bytes,
 }

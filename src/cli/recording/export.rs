@@ -3,18 +3,20 @@
 //! Goes to a new file, readable by its owner alone, or to standard output. What broke off is
 //! said, never passed for a whole recording.
 
-use std::{fs, os::unix::fs::OpenOptionsExt as _, path::PathBuf};
+use std::{fs, io::BufWriter, os::unix::fs::OpenOptionsExt as _, path::PathBuf};
 
 use clap::Args;
 use futures::StreamExt as _;
 
+use super::har::{self, About};
 use crate::{
     cli::{
         client::{Client, Query},
         exit::{Done, Exit, Failure},
+        play,
         screen::{self, Screen},
     },
-    model::ids::RecordingId,
+    model::{ids::RecordingId, ways_in::WaysIn},
 };
 
 #[derive(Args)]
@@ -23,9 +25,15 @@ pub struct Export {
     /// Where to; without it, standard output
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Requests to a web target as HAR 1.2: no bodies, values that may be secrets masked
+    #[arg(long)]
+    har: bool,
 }
 
 pub async fn run(args: Export, client: &Client, screen: &Screen) -> Done {
+    if args.har {
+        return as_har(args, client, screen).await;
+    }
     let path = ["recordings", args.id.as_str(), "export"];
     let response = client.stream(&path, &Query::new()).await?;
     let Some(path) = &args.out else {
@@ -39,6 +47,38 @@ pub async fn run(args: Export, client: &Client, screen: &Screen) -> Done {
         screen::bytes(count),
         path.display()
     ));
+    Ok(())
+}
+
+async fn as_har(args: Export, client: &Client, screen: &Screen) -> Done {
+    let path = ["recordings", args.id.as_str()];
+    let recording = client.get(&path, &Query::new()).await?.value;
+    let me = client.get(&["me"], &Query::new()).await?.value;
+    let ways_in: WaysIn = serde_json::from_value(me["gateway"].clone()).map_err(|error| {
+        Failure::fault(format!("the gateway does not say where it is: {error}"))
+    })?;
+    let about = About::of(&recording, &ways_in.web)?;
+    let path = ["recordings", args.id.as_str(), "export"];
+    let (reader, feed) = play::download(client.stream(&path, &Query::new()).await?);
+    // Reading and writing block, so they have a thread.
+    let write = |out: Option<PathBuf>| {
+        tokio::task::spawn_blocking(move || match &out {
+            Some(path) => har::write(reader, &about, &mut BufWriter::new(new_file(path)?)),
+            None => har::write(
+                reader,
+                &about,
+                &mut BufWriter::new(std::io::stdout().lock()),
+            ),
+        })
+    };
+    let (written, ()) = tokio::join!(write(args.out.clone()), feed);
+    let count = written.map_err(|_| Failure::fault("the export broke off"))??;
+    if let Some(path) = &args.out {
+        let path = path.display();
+        screen.note(format!(
+            "{count} requests written to {path}. They are not sealed any more."
+        ));
+    }
     Ok(())
 }
 

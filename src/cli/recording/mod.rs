@@ -1,6 +1,7 @@
 //! `recordings`: what sessions left. `play` (another file) shows one in the terminal.
 
 mod export;
+mod har;
 mod search;
 mod verify;
 
@@ -28,7 +29,7 @@ pub enum Recordings {
     List(List),
     /// Show what is known of one
     Show { id: RecordingId },
-    /// Take one away as a plain .cast file (asciicast v2); it is written down who did
+    /// Take one away as a plain .cast file (asciicast v2) or as HAR; it is written down who did
     Export(export::Export),
     /// Find lines in what sessions showed; it is written down who searched, and what they saw
     Search(search::Search),
