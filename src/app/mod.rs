@@ -97,6 +97,7 @@ pub struct Addresses {
     pub admin: SocketAddr,
     pub ssh: SocketAddr,
     pub web: SocketAddr,
+    pub redirect: Option<SocketAddr>,
     pub metrics: SocketAddr,
 }
 
@@ -126,6 +127,8 @@ struct Sockets {
     admin: TcpListener,
     ssh: TcpListener,
     web: TcpListener,
+    /// Where plain HTTP is led from, if anywhere.
+    redirect: Option<TcpListener>,
     metrics: TcpListener,
 }
 
@@ -138,6 +141,10 @@ impl App {
             admin: bind("admin.listen", config.admin.listen.address()).await?,
             ssh: bind("ssh.listen", config.ssh.listen.address()).await?,
             web: bind("web.listen", config.web.listen.address()).await?,
+            redirect: match &config.web.redirect {
+                Some(port) => Some(bind("web.redirect", port.address()).await?),
+                None => None,
+            },
             metrics: bind("metrics.listen", config.metrics.listen.address()).await?,
         };
         open::folder(&config.data.dir)?;
@@ -333,6 +340,9 @@ impl Parts {
             port: addresses.web.port(),
             closing: closing.clone(),
         };
+        let redirect = addresses
+            .redirect
+            .map(|address| web::RedirectBroker::new(gate.ways_in().web.clone(), address.port()));
         let web_broker = web::WebBroker::new(gate.clone(), web_settings);
         let broker = ssh::SshBroker::new(gate, settings, Arc::new(commands));
         let server_config = certificates.admin.server_config()?;
@@ -356,12 +366,23 @@ impl Parts {
             closing.clone(),
         );
         let metrics = api::health::serve(sockets.metrics, health.router(), closing.clone());
-        Ok(vec![
+        let redirect = sockets.redirect.zip(redirect).map(|(socket, broker)| {
+            let limits = web_limits(&config.web);
+            tokio::spawn(broker::listen(
+                socket,
+                Arc::new(broker),
+                limits,
+                closing.clone(),
+            ))
+        });
+        let mut listeners = vec![
             tokio::spawn(admin),
             tokio::spawn(ssh),
             tokio::spawn(web),
             tokio::spawn(metrics),
-        ])
+        ];
+        listeners.extend(redirect);
+        Ok(listeners)
     }
 
     fn workers(
@@ -442,8 +463,10 @@ async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, Sta
 impl Addresses {
     fn ports(&self) -> Vec<u16> {
         [self.admin, self.ssh, self.web, self.metrics]
+            .into_iter()
+            .chain(self.redirect)
             .map(|address| address.port())
-            .to_vec()
+            .collect()
     }
 }
 
@@ -461,11 +484,18 @@ impl Sockets {
             admin: local(&self.admin, "admin.listen")?,
             ssh: local(&self.ssh, "ssh.listen")?,
             web: local(&self.web, "web.listen")?,
+            redirect: match &self.redirect {
+                Some(listener) => Some(local(listener, "web.redirect")?),
+                None => None,
+            },
             metrics: local(&self.metrics, "metrics.listen")?,
         };
         info!(listener = "admin", address = %addresses.admin, "Listening");
         info!(listener = "ssh", address = %addresses.ssh, "Listening");
         info!(listener = "web", address = %addresses.web, "Listening");
+        if let Some(address) = addresses.redirect {
+            info!(listener = "redirect", %address, "Listening");
+        }
         info!(listener = "metrics", address = %addresses.metrics, "Listening");
         Ok(addresses)
     }

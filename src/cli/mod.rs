@@ -50,6 +50,7 @@ mod user;
 mod verb;
 mod wait;
 mod web;
+mod web_port;
 
 use std::process::ExitCode;
 

@@ -14,7 +14,7 @@ use super::{
     profile::{Access, Environment, Profiles},
     recording, request, reveal,
     screen::Screen,
-    serve, session, sign_in, ssh, ssh_ca, ssh_config, target, token, user, wait,
+    serve, session, sign_in, ssh, ssh_ca, ssh_config, target, token, user, wait, web_port,
 };
 
 #[derive(Subcommand)]
@@ -50,6 +50,9 @@ pub enum Verb {
     /// Connect to a target with ssh
     #[command(display_order = 2)]
     Ssh(ssh::Ssh),
+    /// Open a port of this machine that leads to a web target, for what can send no token
+    #[command(display_order = 2)]
+    Web(web_port::Web),
     /// Make `ssh db1.door` work with a stock client: known_hosts and ssh_config
     #[command(display_order = 2)]
     SshConfig(ssh_config::SshConfig),
@@ -189,6 +192,7 @@ impl Verb {
             Self::Checkouts(args) => checkout::list(*args, client, screen).await,
             Self::Checkout(args) => checkout::show(args, client, screen).await,
             Self::Ssh(args) => ssh::run(args, access, client, screen).await,
+            Self::Web(args) => web_port::run(args, access, client, screen).await,
             Self::SshCa(args) => ssh_ca::run(args, client, screen).await,
             Self::SshConfig(args) => ssh_config::run(args, access, client, screen).await,
             Self::Reveal(args) => reveal::run(args, client, screen).await,

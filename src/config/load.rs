@@ -26,6 +26,14 @@ const SEPARATOR: &str = "__";
 /// Keys that refer to a secret, as a table of `file` or `env`.
 const SECRETS: [&str; 2] = ["database.password", "vault.key"];
 
+/// Keys that have no default, and so do not stand among the values until somebody sets them.
+const UNSET: [&str; 4] = [
+    "admin.public",
+    "ssh.public",
+    "web.public_port",
+    "web.redirect",
+];
+
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
@@ -168,10 +176,13 @@ impl Layers {
             let place = Table::from_iter([(place.to_owned(), Value::from(text))]);
             return self.set(secret, Value::Table(place), origin);
         }
+        let whole = || {
+            let number = text.parse();
+            number.map_or_else(|_| Value::from(text), Value::Integer)
+        };
         let value = match self.values.get(key).map(|(default, _)| default) {
-            Some(Value::Integer(_)) => text
-                .parse()
-                .map_or_else(|_| Value::from(text), Value::Integer),
+            Some(Value::Integer(_)) => whole(),
+            None if key == "web.public_port" => whole(),
             Some(Value::Boolean(_)) => text
                 .parse()
                 .map_or_else(|_| Value::from(text), Value::Boolean),
@@ -213,11 +224,12 @@ impl Layers {
     }
 
     fn is_known(&self, key: &str) -> bool {
-        self.values.contains_key(key) || SECRETS.contains(&key)
+        self.values.contains_key(key) || SECRETS.contains(&key) || UNSET.contains(&key)
     }
 
     fn unknown(&mut self, key: &str, origin: Origin) {
-        let known = self.values.keys().map(String::as_str).chain(SECRETS);
+        let known = self.values.keys().map(String::as_str);
+        let known = known.chain(SECRETS).chain(UNSET);
         let nearest = nearest(key, known);
         self.problems.push(Problem::UnknownKey {
             key: key.to_owned(),

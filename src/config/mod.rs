@@ -100,6 +100,8 @@ pub struct WebConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_port: Option<NonZeroU16>,
     pub domain: Domain,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redirect: Option<Port>,
     pub max_handshakes: NonZeroU32,
     pub max_per_address: NonZeroU32,
     pub max_connections: NonZeroU32,
@@ -198,6 +200,7 @@ impl Default for WebConfig {
         Self {
             listen: Port::everywhere(8444),
             public_port: None,
+            redirect: None,
             domain: Domain::known("door.localhost"),
             max_handshakes: nonzero(500),
             max_per_address: nonzero(100),
@@ -247,13 +250,16 @@ impl Default for LimitsConfig {
 
 impl Config {
     /// The listeners, each with the key that sets it.
-    pub fn listeners(&self) -> [(&'static str, SocketAddr); 4] {
-        [
+    pub fn listeners(&self) -> Vec<(&'static str, SocketAddr)> {
+        let redirect = self.web.redirect.as_ref();
+        let mut listeners = vec![
             ("admin.listen", self.admin.listen.address()),
             ("ssh.listen", self.ssh.listen.address()),
             ("web.listen", self.web.listen.address()),
             ("metrics.listen", self.metrics.listen.address()),
-        ]
+        ];
+        listeners.extend(redirect.map(|port| ("web.redirect", port.address())));
+        listeners
     }
 
     /// What people are told, with the ports that are really listened on.

@@ -396,3 +396,35 @@ fn an_allowed_variable_may_end_in_a_star() {
     assert!(allowed("LANG") && allowed("LC_TIME"));
     assert!(!allowed("LANGUAGE") && !allowed("LD_PRELOAD") && !allowed("lc_time"));
 }
+
+/// Every key that the shipped file shows, also those that stand in a comment because they have
+/// no default.
+#[test]
+fn a_key_without_a_default_can_be_set() {
+    let text = "admin.public = \"door.example.org:443\"\nssh.public = \"door.example.org:22\"\n\
+                web.public_port = 443\nweb.redirect = \"0.0.0.0:80\"\n";
+    let config = load_text(text).unwrap().config;
+    assert_eq!(config.web.public_port.map(u16::from), Some(443));
+    assert!(config.admin.public.is_some() && config.ssh.public.is_some());
+    let redirect = config
+        .listeners()
+        .iter()
+        .any(|(key, _)| *key == "web.redirect");
+    assert!(redirect);
+    let rows = |loaded: Result<Effective, _>| loaded.unwrap().rows().count();
+    assert_eq!(rows(load_text(text)), rows(nothing().load()) + 4);
+    let by_env = nothing()
+        .env(env(&[("DOORWARD_WEB__PUBLIC_PORT", "443")]))
+        .load();
+    assert_eq!(
+        by_env.unwrap().config.web.public_port.map(u16::from),
+        Some(443)
+    );
+    let near = complaint("web.redirekt = \"0.0.0.0:80\"");
+    assert!(near.contains("did you mean `web.redirect`?"), "{near}");
+    let twice = complaint("web.redirect = \"0.0.0.0:8444\"");
+    assert!(
+        twice.contains("web.redirect") && twice.contains("8444"),
+        "{twice}"
+    );
+}

@@ -20,6 +20,7 @@ mod pins;
 mod pool;
 mod proxy;
 mod record;
+mod redirect;
 mod rewrite;
 mod scrape;
 mod sessions;
@@ -43,6 +44,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::debug;
 
+pub use self::redirect::RedirectBroker;
 use self::{
     callers::Callers, host::Names, proxy::Proxy, sessions::Sessions, strict::Strict, visit::Visit,
 };

@@ -5,6 +5,7 @@ mod apps;
 mod forms;
 mod kill;
 mod limits;
+mod local;
 mod means;
 mod nginx;
 mod pass;

@@ -11,7 +11,7 @@ use tokio_rustls::client::TlsStream;
 use super::{Scene, enter, raw, scene, within};
 
 /// Answers the handshake, then sends back what comes, unmasked, until it is closed.
-async fn echo(mut stream: TcpStream) {
+pub(super) async fn echo(mut stream: TcpStream) {
     let (head, _) = raw::head(&mut stream).await;
     assert!(
         head.to_lowercase().contains("\r\nupgrade: websocket\r\n"),
@@ -30,7 +30,7 @@ async fn echo(mut stream: TcpStream) {
 }
 
 /// One short frame; none at the end.
-async fn frame(stream: &mut (impl AsyncReadExt + Unpin)) -> Option<(u8, Vec<u8>)> {
+pub(super) async fn frame(stream: &mut (impl AsyncReadExt + Unpin)) -> Option<(u8, Vec<u8>)> {
     let mut head = [0; 2];
     stream.read_exact(&mut head).await.ok()?;
     let masked = head[1] & 0x80 != 0;
@@ -48,7 +48,7 @@ async fn frame(stream: &mut (impl AsyncReadExt + Unpin)) -> Option<(u8, Vec<u8>)
     Some((head[0] & 0x0f, text))
 }
 
-fn masked(text: &str) -> Vec<u8> {
+pub(super) fn masked(text: &str) -> Vec<u8> {
     let mask = [1, 2, 3, 4];
     let mut frame = vec![0x81, 0x80 | u8::try_from(text.len()).unwrap()];
     frame.extend_from_slice(&mask);
