@@ -93,7 +93,7 @@ pub enum Verb {
 
     /// What people reach through the gateway
     #[command(subcommand, display_order = 4)]
-    Target(target::Target),
+    Target(Box<target::Target>),
     /// Privileged identities on targets
     #[command(subcommand, display_order = 4)]
     Account(account::Account),
@@ -206,7 +206,7 @@ impl Verb {
             Self::Revoke(args) => answer::say(answer::Verb::Revoke, args, client, screen).await,
             Self::Sessions(args) => session::list(args, client, screen).await,
             Self::Kill(args) => session::kill(args, client, screen).await,
-            Self::Target(command) => target::run(command, client, screen).await,
+            Self::Target(command) => target::run(*command, client, screen).await,
             Self::Account(command) => account::run(command, client, screen).await,
             Self::Policy(command) => policy::run(command, client, screen).await,
             Self::User(command) => user::run(command, client, screen).await,

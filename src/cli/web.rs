@@ -43,20 +43,20 @@ pub struct WebArgs {
     /// A token is fetched here for the account's login and password (OAuth 2.0 client
     /// credentials), and sent as Authorization: Bearer
     #[arg(long, group = "web_sign_in", value_name = "URL")]
-    token_url: Option<TokenUrl>,
+    oauth_url: Option<TokenUrl>,
     /// What the token is to be good for
-    #[arg(long, value_name = "SCOPE", requires = "token_url")]
-    token_scope: Option<TokenScope>,
+    #[arg(long, value_name = "SCOPE", requires = "oauth_url")]
+    oauth_scope: Option<TokenScope>,
     /// The token's server takes login and password in the body, and not as Basic
-    #[arg(long, requires = "token_url")]
-    token_proof_in_body: bool,
+    #[arg(long, requires = "oauth_url")]
+    oauth_proof_in_body: bool,
     /// What the token's server must prove, where it is not what the target must:
     /// sha256//BASE64 of its public key; may be given several times
-    #[arg(long, value_name = "PIN", requires = "token_url")]
-    token_pin: Vec<TlsPin>,
+    #[arg(long, value_name = "PIN", requires = "oauth_url")]
+    oauth_pin: Vec<TlsPin>,
     /// The authorities of its certificate, from a file in PEM
-    #[arg(long, value_name = "FILE", requires = "token_url")]
-    token_authority: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", requires = "oauth_url")]
+    oauth_authority: Option<PathBuf>,
     /// The gateway fills in the target's own form, as the recipe in this file says (TOML)
     #[arg(long, group = "web_sign_in", value_name = "FILE")]
     form: Option<PathBuf>,
@@ -150,13 +150,13 @@ impl WebArgs {
             header,
             query,
             client_certificate,
-            token_url,
+            oauth_url,
             form,
             no_sign_in,
             ..
         } = self;
         let plain = *basic || *bearer || *client_certificate || *no_sign_in;
-        plain || header.is_some() || query.is_some() || token_url.is_some() || form.is_some()
+        plain || header.is_some() || query.is_some() || oauth_url.is_some() || form.is_some()
     }
 
     /// The fields of a target that is not there yet; none where it is no web target.
@@ -211,16 +211,16 @@ impl WebArgs {
         if let Some(path) = &self.form {
             return recipe(&read(path)?, path);
         }
-        if let Some(url) = &self.token_url {
-            let mut pins: Vec<String> = self.token_pin.iter().map(TlsPin::to_string).collect();
-            if let Some(path) = &self.token_authority {
+        if let Some(url) = &self.oauth_url {
+            let mut pins: Vec<String> = self.oauth_pin.iter().map(TlsPin::to_string).collect();
+            if let Some(path) = &self.oauth_authority {
                 pins.extend(authorities(&read(path)?, path)?);
             }
             let mut sign_in = json!({ "by": "client-credentials", "token_url": url, "pins": pins });
-            if let Some(scope) = &self.token_scope {
+            if let Some(scope) = &self.oauth_scope {
                 sign_in["scope"] = json!(scope);
             }
-            if self.token_proof_in_body {
+            if self.oauth_proof_in_body {
                 sign_in["proof"] = json!(ClientProof::Body);
             }
             return Ok(sign_in);

@@ -159,9 +159,9 @@ fn make(sign_in: &WebSignIn, login: &str, secret: &[u8]) -> Result<Injected, Inj
     match sign_in {
         WebSignIn::None {} => Ok(Injected::Nothing),
         // They have a file of their own.
-        WebSignIn::ClientCertificate {}
-        | WebSignIn::ClientCredentials { .. }
-        | WebSignIn::Form(_) => Err(InjectError::OtherMeans),
+        WebSignIn::ClientCertificate {} | WebSignIn::ClientCredentials(_) | WebSignIn::Form(_) => {
+            Err(InjectError::OtherMeans)
+        }
         WebSignIn::Basic {} => {
             let pair = Zeroizing::new([login.as_bytes(), b":", secret].concat());
             let sent = Zeroizing::new(STANDARD.encode(&*pair));

@@ -13,7 +13,7 @@ use super::{
     errand::Server,
     form::FormSignIn,
     inject::{InjectError, Injected},
-    token::{Asked, TokenSource},
+    token::TokenSource,
 };
 use crate::{
     clock::Stopwatch,
@@ -32,8 +32,8 @@ pub const NOT_AGAIN_FOR: Duration = Duration::from_secs(10);
 /// How a session signs in.
 pub enum Means {
     Fixed(Arc<Injected>),
-    Token(TokenSource, Kept),
-    Form(FormSignIn, Kept),
+    Token(Box<TokenSource>, Kept),
+    Form(Box<FormSignIn>, Kept),
 }
 
 /// Means, and the certificate that is shown when TLS is spoken.
@@ -44,7 +44,7 @@ pub struct Ready {
 
 /// A sign-in that is to be ended.
 pub struct LastWord {
-    form: FormSignIn,
+    form: Box<FormSignIn>,
     injected: Arc<Injected>,
 }
 
@@ -105,28 +105,14 @@ impl Means {
             (WebSignIn::ClientCertificate {}, _) => {
                 Err("the account's secret is no client certificate".to_owned())
             }
-            (
-                WebSignIn::ClientCredentials {
-                    token_url: url,
-                    scope,
-                    proof,
-                    pins,
-                },
-                AccountSecret::Password(secret),
-            ) => {
-                let asked = Asked {
-                    url,
-                    scope: scope.as_ref(),
-                    proof: *proof,
-                    pins,
-                };
+            (WebSignIn::ClientCredentials(asked), AccountSecret::Password(secret)) => {
                 let of_target = &session.target().host_keys;
                 let made = secret.expose(permit, |secret| {
-                    TokenSource::new(&asked, of_target, &credential.login, secret)
+                    TokenSource::new(asked, of_target, &credential.login, secret)
                 });
                 let source = made.map_err(hidden)?.map_err(|error| error.to_string())?;
                 Ok(Ready {
-                    means: Self::Token(source, Kept::default()),
+                    means: Self::Token(Box::new(source), Kept::default()),
                     identity: None,
                 })
             }
@@ -147,7 +133,7 @@ impl Means {
                     FormSignIn::new(recipe, server, web, &authority, login, secret)
                 });
                 Ok(Ready {
-                    means: Self::Form(form.map_err(hidden)?, Kept::default()),
+                    means: Self::Form(Box::new(form.map_err(hidden)?), Kept::default()),
                     identity: None,
                 })
             }

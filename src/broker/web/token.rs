@@ -19,7 +19,7 @@ use super::{
     pins::PinError,
 };
 use crate::{
-    model::web::{ClientProof, TlsPin, TokenScope, TokenUrl},
+    model::web::{ClientProof, TlsPin, TokenRequest, TokenUrl},
     session::Session,
 };
 
@@ -58,29 +58,24 @@ const ERRORS: [&str; 6] = [
     "invalid_scope",
 ];
 
-/// What is said of the account, beside its secret.
-pub struct Asked<'a> {
-    pub url: &'a TokenUrl,
-    pub scope: Option<&'a TokenScope>,
-    pub proof: ClientProof,
-    pub pins: &'a [TlsPin],
-}
-
 impl TokenSource {
     pub fn new(
-        asked: &Asked<'_>,
+        asked: &TokenRequest,
         of_target: &[String],
         login: &str,
         secret: &[u8],
     ) -> Result<Self, PinError> {
-        let lines: Vec<String> = match asked.pins {
+        let lines: Vec<String> = match asked.pins.as_slice() {
             [] => of_target.to_vec(),
             pins => pins.iter().map(TlsPin::to_string).collect(),
         };
-        let (host, authority) = (asked.url.address().host(), asked.url.authority());
+        let (host, authority) = (
+            asked.token_url.address().host(),
+            asked.token_url.authority(),
+        );
         let server = Server::with_tls(&lines, None, host, authority)?;
         let mut fields: Vec<(&str, &[u8])> = vec![("grant_type", b"client_credentials")];
-        if let Some(scope) = asked.scope {
+        if let Some(scope) = &asked.scope {
             fields.push(("scope", scope.as_str().as_bytes()));
         }
         let authorization = match asked.proof {
@@ -92,7 +87,7 @@ impl TokenSource {
             }
         };
         Ok(Self {
-            url: asked.url.clone(),
+            url: asked.token_url.clone(),
             server,
             body: form(fields),
             authorization,

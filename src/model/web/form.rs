@@ -270,13 +270,18 @@ impl FieldText {
     }
 }
 
+/// What nobody types into a field.
+fn is_no_text(letter: char) -> bool {
+    letter.is_control() || crate::model::text::forbidden(letter)
+}
+
 impl FromStr for FieldText {
     type Err = NotAFieldText;
     fn from_str(text: &str) -> Result<Self, NotAFieldText> {
         let once = [LOGIN, SECRET]
             .iter()
             .all(|name| text.matches(name).count() <= 1);
-        match once && text.len() <= 1024 && !text.chars().any(crate::model::text::forbidden) {
+        match once && text.len() <= 1024 && !text.chars().any(is_no_text) {
             true => Ok(Self(text.to_owned())),
             false => Err(NotAFieldText),
         }

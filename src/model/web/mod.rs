@@ -26,7 +26,7 @@ pub use self::{
         HeaderTemplate, NotAHeaderName, NotAQueryName, NotATemplate, QueryName, SecretHeader,
         WebSignIn,
     },
-    token_url::{ClientProof, NotATokenScope, NotATokenUrl, TokenScope, TokenUrl},
+    token_url::{ClientProof, NotATokenScope, NotATokenUrl, TokenRequest, TokenScope, TokenUrl},
 };
 use super::target::Address;
 
@@ -80,11 +80,11 @@ impl Web {
             WebSignIn::ClientCertificate {} if !self.tls => {
                 Err("a certificate is shown over TLS only: tls = true, and an https address")
             }
-            WebSignIn::ClientCredentials { pins, .. } if pins.is_empty() && !self.tls => Err(
+            WebSignIn::ClientCredentials(asked) if asked.pins.is_empty() && !self.tls => Err(
                 "nothing is pinned for the server that gives the token: say in `pins` what it must prove",
             ),
             WebSignIn::Form(recipe) => recipe.is_sound(),
-            WebSignIn::ClientCredentials { pins, .. } if pins.len() > 20 => {
+            WebSignIn::ClientCredentials(asked) if asked.pins.len() > 20 => {
                 Err("at most 20 pins are expected")
             }
             _ => Ok(()),

@@ -7,7 +7,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClientProof, FormRecipe, TlsPin, TokenScope, TokenUrl};
+use super::{FormRecipe, TokenRequest};
 
 /// Where the account's password goes in each request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -38,19 +38,7 @@ pub enum WebSignIn {
     ClientCertificate {},
     /// OAuth 2.0 client credentials, RFC 6749 s4.4: for the account's login and password the
     /// gateway fetches a token and sends it as `Authorization: Bearer`.
-    ClientCredentials {
-        #[schema(value_type = String)]
-        token_url: TokenUrl,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[schema(value_type = Option<String>)]
-        scope: Option<TokenScope>,
-        #[serde(default)]
-        proof: ClientProof,
-        /// What the server of the token must prove; left out, what the target must.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        #[schema(value_type = Vec<String>)]
-        pins: Vec<TlsPin>,
-    },
+    ClientCredentials(Box<TokenRequest>),
     /// The target's own form, filled in as a recipe says.
     Form(Box<FormRecipe>),
 }
@@ -70,7 +58,7 @@ impl WebSignIn {
             Self::Header { .. } => "header",
             Self::Query { .. } => "query",
             Self::ClientCertificate {} => "client-certificate",
-            Self::ClientCredentials { .. } => "client-credentials",
+            Self::ClientCredentials(_) => "client-credentials",
             Self::Form(_) => "form",
         }
     }

@@ -6,8 +6,25 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{CanonicalPath, sign_in::written_as_text};
+use super::{CanonicalPath, TlsPin, sign_in::written_as_text};
 use crate::model::target::Address;
+
+/// How a token is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TokenRequest {
+    #[schema(value_type = String)]
+    pub token_url: TokenUrl,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub scope: Option<TokenScope>,
+    #[serde(default)]
+    pub proof: ClientProof,
+    /// What the server of the token must prove; left out, what the target must.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub pins: Vec<TlsPin>,
+}
 
 /// `https://login.example.org/oauth2/token`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -41,7 +41,7 @@ impl Own {
 /// Where `scripts/prerequisites test` puts what comes from PyPI.
 fn python() -> PathBuf {
     let home = std::env::var("HOME").unwrap();
-    let python = PathBuf::from(home).join(".cache/doorward/peers/bin/python");
+    let python = PathBuf::from(home).join(".cache/doorward/apps/bin/python");
     let missing = "Flask, Authlib and Django are not installed; run: scripts/prerequisites test";
     assert!(python.exists(), "{missing}");
     python

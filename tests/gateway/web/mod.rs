@@ -1,7 +1,7 @@
 //! Web targets: real clients through the real gateway to targets of other people's making.
 
-mod ask;
 mod apps;
+mod ask;
 mod forms;
 mod kill;
 mod limits;
