@@ -4,14 +4,15 @@
 //! Files the request as everybody else does and decides nothing. What is shown at an address
 //! follows from what stands, so that another window, or the way back, shows the same.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http_body_util::{BodyExt as _, Limited};
 use hyper::{
-    Request, Response, StatusCode,
+    HeaderMap, Request, Response, StatusCode,
     body::Incoming,
     header::{self, HeaderValue},
 };
+use tokio::time::timeout;
 
 use super::{see_other, set_cookie, shown, wait, wants_window};
 use crate::{
@@ -35,6 +36,9 @@ pub const ACCOUNT_COOKIE: &str = "__Host-doorward-account";
 
 /// A ticket, a reason and an address.
 const LARGEST: usize = 64 * 1024;
+
+/// How long it may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What was written into the form.
 #[derive(Default)]
@@ -143,8 +147,9 @@ impl Proxy {
         place: &Place,
         request: Request<Incoming>,
     ) -> Result<Response<Body>, Answer> {
-        let caller = self.at_own_page(visit, place, &request).await?;
-        let mut form = form_of(request).await?;
+        let (headers, form) = read(request).await;
+        let caller = self.at_own_page(visit, place, &headers).await?;
+        let mut form = form?;
         let to = self.way_back(place, &form)?;
         let account = account_of(&form)?;
         let written = Written {
@@ -179,8 +184,9 @@ impl Proxy {
         place: &Place,
         request: Request<Incoming>,
     ) -> Result<Response<Body>, Answer> {
-        let caller = self.at_own_page(visit, place, &request).await?;
-        let form = form_of(request).await?;
+        let (headers, form) = read(request).await;
+        let caller = self.at_own_page(visit, place, &headers).await?;
+        let form = form?;
         let account = account_of(&form)?;
         let (by, target) = (&caller.principal, place.target.as_str());
         let refused =
@@ -202,8 +208,9 @@ impl Proxy {
         place: &Place,
         request: Request<Incoming>,
     ) -> Result<Response<Body>, Answer> {
-        self.at_own_page(visit, place, &request).await?;
-        let form = form_of(request).await?;
+        let (headers, form) = read(request).await;
+        self.at_own_page(visit, place, &headers).await?;
+        let form = form?;
         let to = self.way_back(place, &form)?;
         let mut response = see_other(&to.to_string());
         let (value, age) = match account_of(&form)? {
@@ -287,14 +294,22 @@ fn account_of(form: &Fields) -> Result<Option<AccountName>, Answer> {
     }
 }
 
-async fn form_of(request: Request<Incoming>) -> Result<Fields, Answer> {
+/// Reads a form to its end before anything is answered: over HTTP/2 a client that still sends
+/// takes an early no for a fault of the connection.
+async fn read(request: Request<Incoming>) -> (HeaderMap, Result<Fields, Answer>) {
+    let (parts, body) = request.into_parts();
+    let form = form_of(&parts.headers, body).await;
+    (parts.headers, form)
+}
+
+async fn form_of(headers: &HeaderMap, body: Incoming) -> Result<Fields, Answer> {
+    let broken = || Answer::bad_request("form", "the form broke off, or is too large");
+    let body = timeout(PATIENCE, Limited::new(body, LARGEST).collect()).await;
+    let body = body.map_err(|_| broken())?.map_err(|_| broken())?;
     let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
-    if request.headers().get(header::CONTENT_TYPE) != Some(&kind) {
+    if headers.get(header::CONTENT_TYPE) != Some(&kind) {
         return Err(Answer::bad_request("form", "a form is expected"));
     }
-    let body = Limited::new(request.into_body(), LARGEST).collect().await;
-    let body =
-        body.map_err(|_| Answer::bad_request("form", "the form broke off, or is too large"))?;
     Fields::read(&body.to_bytes()).map_err(|error| Answer::bad_request("form", error.to_string()))
 }
 

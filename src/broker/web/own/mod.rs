@@ -68,11 +68,11 @@ impl Proxy {
         &self,
         visit: &Arc<Visit>,
         place: &Place,
-        request: &Request<Incoming>,
+        headers: &HeaderMap,
     ) -> Result<Arc<Caller>, Answer> {
-        let caller = self.callers.who(request.headers(), place.host()).await?;
+        let caller = self.callers.who(headers, place.host()).await?;
         visit.signed_in(&caller.principal, &self.gate);
-        if !page::is_same_origin(request.headers(), &place.authority) {
+        if !page::is_same_origin(headers, &place.authority) {
             return Err(Answer::forbidden(
                 "cross-origin",
                 "another page has sent this, and nothing was done",
@@ -87,7 +87,7 @@ impl Proxy {
         place: &Place,
         request: &Request<Incoming>,
     ) -> Result<Response<Body>, Answer> {
-        let caller = self.at_own_page(visit, place, request).await?;
+        let caller = self.at_own_page(visit, place, request.headers()).await?;
         if !caller.by_cookie {
             return Err(Answer::nothing_here());
         }
