@@ -18,6 +18,14 @@ pub struct Event {
     pub data: Value,
 }
 
+impl Event {
+    /// Whether this check-out is to be looked at again.
+    pub fn is_about(&self, checkout: Option<&Value>) -> bool {
+        let about = checkout.map(|checkout| &checkout["id"]);
+        self.noun == "missed" || self.noun == "checkout" && about == Some(&self.data["id"])
+    }
+}
+
 /// A live stream, or none.
 pub struct Events {
     response: Option<Body>,

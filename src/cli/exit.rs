@@ -51,6 +51,14 @@ pub struct Said {
 pub type Done = Result<(), Failure>;
 
 impl Failure {
+    /// A gateway that restarts is worth another look; a no is not.
+    pub fn may_pass(&self) -> bool {
+        matches!(
+            self.exit(),
+            Some(Exit::Unreachable | Exit::Later | Exit::Fault)
+        )
+    }
+
     pub fn new(exit: Exit, sentence: impl Into<String>) -> Self {
         Self::Said(Said {
             exit,

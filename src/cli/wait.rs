@@ -19,10 +19,10 @@ use super::{
 use crate::model::time::Span;
 
 /// How often to look when no event comes, and how often the line is drawn.
-const LOOK: Duration = Duration::from_secs(5);
+pub const LOOK: Duration = Duration::from_secs(5);
 const DRAW: Duration = Duration::from_secs(1);
-/// How long a gateway may be unreachable before the wait gives up.
-const FAILED_LOOKS: u32 = 12;
+/// How long a gateway may be unreachable before whoever watches a check-out gives up.
+pub const FAILED_LOOKS: u32 = 12;
 
 #[derive(Args)]
 pub struct Patience {
@@ -85,7 +85,7 @@ async fn watch(
                 failed = 0;
                 Some(answer)
             }
-            Err(failure) if may_pass(&failure) && failed < FAILED_LOOKS => {
+            Err(failure) if failure.may_pass() && failed < FAILED_LOOKS => {
                 failed += 1;
                 None
             }
@@ -96,9 +96,7 @@ async fn watch(
         loop {
             tokio::select! {
                 event = events.next() => {
-                    let about = answer.as_ref().map(|answer| &answer.value["id"]);
-                    let missed = event.noun == "missed";
-                    if missed || event.noun == "checkout" && about == Some(&event.data["id"]) {
+                    if event.is_about(answer.as_ref().map(|answer| &answer.value)) {
                         break;
                     }
                 }
@@ -107,14 +105,6 @@ async fn watch(
             }
         }
     }
-}
-
-/// A gateway that restarts is worth another look; a no is not.
-fn may_pass(failure: &Failure) -> bool {
-    matches!(
-        failure.exit(),
-        Some(Exit::Unreachable | Exit::Later | Exit::Fault)
-    )
 }
 
 fn pending(code: &CheckoutRef, answer: Option<&Answer>, screen: &Screen) -> String {

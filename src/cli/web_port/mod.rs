@@ -24,16 +24,13 @@ use super::{
     profile::Access,
     screen::{Screen, one_line},
     standing,
+    wait::{FAILED_LOOKS, LOOK},
 };
 use crate::model::{
     name::{AccountName, TargetName},
     ways_in::WaysIn,
 };
 
-/// How often to look when no event comes.
-const LOOK: Duration = Duration::from_secs(5);
-/// How long a gateway may be unreachable before the port is closed.
-const FAILED_LOOKS: u32 = 12;
 const HEAD_WITHIN: Duration = Duration::from_secs(75);
 /// Browsers open six to a host.
 const CONNECTIONS: usize = 256;
@@ -175,7 +172,7 @@ async fn watch(args: &Web, mut checkout: Value, client: &Client, screen: &Screen
                     .next(format!("ask again: doorward request {}", args.target)));
             }
             Ok(_) => failed = 0,
-            Err(failure) if may_pass(&failure) && failed < FAILED_LOOKS => failed += 1,
+            Err(failure) if failure.may_pass() && failed < FAILED_LOOKS => failed += 1,
             Err(failure) => return Err(failure),
         }
         let look = tokio::time::sleep(LOOK);
@@ -183,8 +180,7 @@ async fn watch(args: &Web, mut checkout: Value, client: &Client, screen: &Screen
         loop {
             tokio::select! {
                 event = events.next() => {
-                    let about = event.data["id"] == checkout["id"];
-                    if event.noun == "missed" || event.noun == "checkout" && about {
+                    if event.is_about(Some(&checkout)) {
                         break;
                     }
                 }
@@ -192,12 +188,4 @@ async fn watch(args: &Web, mut checkout: Value, client: &Client, screen: &Screen
             }
         }
     }
-}
-
-/// A gateway that restarts is worth another look; a no is not.
-fn may_pass(failure: &Failure) -> bool {
-    matches!(
-        failure.exit(),
-        Some(Exit::Unreachable | Exit::Later | Exit::Fault)
-    )
 }

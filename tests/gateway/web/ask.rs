@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 
 use super::{
-    Scene, Seen, enter, scene, secret_is_nowhere, seen,
+    Scene, Seen, scene, secret_is_nowhere, seen,
     way::{Browser, hidden, location},
     within,
 };
@@ -241,13 +241,7 @@ async fn where_there_are_several_accounts_the_page_asks_which() {
 #[tokio::test]
 async fn who_may_not_ask_is_told_no_and_not_asked() {
     let scene = scene().await;
-    enter(
-        &scene.gateway,
-        "other",
-        scene.nginx.port,
-        json!({ "tls": false, "sign_in": { "by": "basic" } }),
-    )
-    .await;
+    scene.with_other().await;
     scene
         .gateway
         .must(

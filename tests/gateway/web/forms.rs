@@ -1,6 +1,5 @@
 //! A target that wants its own form filled in: signed in to, kept, renewed and left again.
 
-use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -149,14 +148,7 @@ async fn a_sign_in_that_lapses_is_renewed_once() {
 async fn a_sign_in_that_fails_is_named_and_not_tried_at_every_request() {
     let scene = scene().await;
     let app = notes(&scene, recipe()).await;
-    let root = &scene.gateway.root;
-    let accounts = scene.gateway.get(root, "/accounts?target=other").await;
-    let path = format!(
-        "/accounts/{}/secret",
-        accounts["items"][0]["id"].as_str().unwrap()
-    );
-    let wrong = json!({ "kind": "password", "value": "another-Wednesday-Quartz" });
-    scene.gateway.must(root, Method::PUT, &path, wrong).await;
+    scene.with_a_wrong_secret("other").await;
     scene.approved("other").await;
     for _ in 0..3 {
         let refused = scene.get("other", "/notes").await;
@@ -183,7 +175,7 @@ async fn a_sign_in_that_fails_is_named_and_not_tried_at_every_request() {
             .args(["target", "set", "other", "--form"])
             .arg(&file)
             .env("DOORWARD_SERVER", scene.gateway.url())
-            .env("DOORWARD_TOKEN", root)
+            .env("DOORWARD_TOKEN", &scene.gateway.root)
             .env("DOORWARD_CA", scene.gateway.ca())
             .env("HOME", folder.path());
         doorward.output()
@@ -193,7 +185,10 @@ async fn a_sign_in_that_fails_is_named_and_not_tried_at_every_request() {
     let output = set(text).await.unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{said}");
-    let target = scene.gateway.get(root, "/targets/other").await;
+    let target = scene
+        .gateway
+        .get(&scene.gateway.root, "/targets/other")
+        .await;
     assert_eq!(target["web"]["sign_in"]["by"], "form", "{target}");
     let output = set(&text.replace("success", "succes")).await.unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();

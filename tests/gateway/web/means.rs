@@ -226,14 +226,7 @@ async fn a_token_is_replaced_before_it_expires() {
 async fn who_gives_no_token_is_named_and_not_asked_at_every_request() {
     let scene = scene().await;
     let app = api(&scene, "600", json!({})).await;
-    let root = &scene.gateway.root;
-    let accounts = scene.gateway.get(root, "/accounts?target=other").await;
-    let path = format!(
-        "/accounts/{}/secret",
-        accounts["items"][0]["id"].as_str().unwrap()
-    );
-    let wrong = json!({ "kind": "password", "value": "another-Wednesday-Quartz" });
-    scene.gateway.must(root, Method::PUT, &path, wrong).await;
+    scene.with_a_wrong_secret("other").await;
     scene.approved("other").await;
     for _ in 0..3 {
         let refused = scene.get("other", "/api/a").await;

@@ -22,7 +22,7 @@ use self::nginx::{Nginx, SECRET};
 use crate::{
     people::Person,
     seen::within,
-    support::{Gateway, PATIENCE},
+    support::{Gateway, PATIENCE, text},
 };
 
 /// A gateway with a web target behind Basic authentication, somebody who asks and somebody
@@ -36,8 +36,7 @@ struct Scene {
 
 async fn scene() -> Scene {
     let (gateway, nginx) = tokio::join!(Gateway::start(), Nginx::start());
-    let web = json!({ "tls": false, "sign_in": { "by": "basic" } });
-    enter(&gateway, "wiki", nginx.port, web).await;
+    enter(&gateway, "wiki", nginx.port, basic()).await;
     let (alice, bob) = gateway.people().await;
     Scene {
         gateway,
@@ -45,6 +44,10 @@ async fn scene() -> Scene {
         alice,
         bob,
     }
+}
+
+fn basic() -> Value {
+    json!({ "tls": false, "sign_in": { "by": "basic" } })
 }
 
 /// A target at a port of this machine, with an account.
@@ -60,6 +63,21 @@ async fn enter(gateway: &Gateway, name: &str, port: u16, web: Value) {
 }
 
 impl Scene {
+    /// The same web server under another name.
+    async fn with_other(&self) {
+        enter(&self.gateway, "other", self.nginx.port, basic()).await;
+    }
+
+    /// The account of the target has another password than the target knows.
+    async fn with_a_wrong_secret(&self, target: &str) {
+        let root = &self.gateway.root;
+        let path = format!("/accounts?target={target}");
+        let accounts = self.gateway.get(root, &path).await;
+        let path = format!("/accounts/{}/secret", text(&accounts["items"][0]["id"]));
+        let wrong = json!({ "kind": "password", "value": "another-Wednesday-Quartz" });
+        self.gateway.must(root, Method::PUT, &path, wrong).await;
+    }
+
     async fn ask(&self, target: &str) -> Value {
         self.gateway.ask(&self.alice, target).await
     }

@@ -6,7 +6,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::{io::AsyncReadExt, process::Command};
 
-use super::{Scene, Seen, enter, scene, secret_is_nowhere, seen, within};
+use super::{Scene, Seen, scene, secret_is_nowhere, seen, within};
 use crate::support::PASSWORD;
 
 /// What a browser says of a window that somebody opened.
@@ -123,13 +123,7 @@ pub fn hidden(seen: &Seen, name: &str) -> String {
 #[tokio::test]
 async fn a_browser_signs_in_at_the_console_and_comes_back_to_the_very_address() {
     let scene = scene().await;
-    enter(
-        &scene.gateway,
-        "other",
-        scene.nginx.port,
-        json!({ "tls": false, "sign_in": { "by": "basic" } }),
-    )
-    .await;
+    scene.with_other().await;
     scene.approved("wiki").await;
     scene.approved("other").await;
     let browser = Browser::new(&scene);
@@ -263,13 +257,7 @@ async fn a_code_opens_nothing_in_another_browser_or_on_another_host() {
 #[tokio::test]
 async fn a_cookie_speaks_for_one_host_and_for_pages_of_that_host() {
     let scene = scene().await;
-    enter(
-        &scene.gateway,
-        "other",
-        scene.nginx.port,
-        json!({ "tls": false, "sign_in": { "by": "basic" } }),
-    )
-    .await;
+    scene.with_other().await;
     scene.approved("wiki").await;
     scene.approved("other").await;
     let browser = Browser::new(&scene);

@@ -147,9 +147,7 @@ impl Proxy {
         place: &Place,
         request: Request<Incoming>,
     ) -> Result<Response<Body>, Answer> {
-        let (headers, form) = read(request).await;
-        let caller = self.at_own_page(visit, place, &headers).await?;
-        let mut form = form?;
+        let (caller, mut form) = self.form_of_own_page(visit, place, request).await?;
         let to = self.way_back(place, &form)?;
         let account = account_of(&form)?;
         let written = Written {
@@ -184,9 +182,7 @@ impl Proxy {
         place: &Place,
         request: Request<Incoming>,
     ) -> Result<Response<Body>, Answer> {
-        let (headers, form) = read(request).await;
-        let caller = self.at_own_page(visit, place, &headers).await?;
-        let form = form?;
+        let (caller, form) = self.form_of_own_page(visit, place, request).await?;
         let account = account_of(&form)?;
         let (by, target) = (&caller.principal, place.target.as_str());
         let refused =
@@ -208,9 +204,7 @@ impl Proxy {
         place: &Place,
         request: Request<Incoming>,
     ) -> Result<Response<Body>, Answer> {
-        let (headers, form) = read(request).await;
-        self.at_own_page(visit, place, &headers).await?;
-        let form = form?;
+        let (_, form) = self.form_of_own_page(visit, place, request).await?;
         let to = self.way_back(place, &form)?;
         let mut response = see_other(&to.to_string());
         let (value, age) = match account_of(&form)? {
@@ -222,6 +216,21 @@ impl Proxy {
             &format!("{ACCOUNT_COOKIE}={value}; Path=/; Secure; HttpOnly; SameSite=Lax{age}"),
         );
         Ok(response)
+    }
+
+    /// Who sends a form of the gateway's own page, and what it says. Read to its end before
+    /// anything is answered: over HTTP/2 a client that still sends takes an early no for a
+    /// fault of the connection.
+    async fn form_of_own_page(
+        &self,
+        visit: &Arc<Visit>,
+        place: &Place,
+        request: Request<Incoming>,
+    ) -> Result<(Arc<Caller>, Fields), Answer> {
+        let (parts, body) = request.into_parts();
+        let form = form_of(&parts.headers, body).await;
+        let caller = self.at_own_page(visit, place, &parts.headers).await?;
+        Ok((caller, form?))
     }
 
     /// Where the form leads in the end: an address of this very target, whatever it says.
@@ -292,14 +301,6 @@ fn account_of(form: &Fields) -> Result<Option<AccountName>, Answer> {
             .map(Some)
             .map_err(|_| Answer::bad_request("form", "there is no such account")),
     }
-}
-
-/// Reads a form to its end before anything is answered: over HTTP/2 a client that still sends
-/// takes an early no for a fault of the connection.
-async fn read(request: Request<Incoming>) -> (HeaderMap, Result<Fields, Answer>) {
-    let (parts, body) = request.into_parts();
-    let form = form_of(&parts.headers, body).await;
-    (parts.headers, form)
 }
 
 async fn form_of(headers: &HeaderMap, body: Incoming) -> Result<Fields, Answer> {
