@@ -3,6 +3,7 @@
 //! The gateway is the real one, the clients the system's `ssh` and `curl`; only the targets and
 //! the people are made up. Leaves nothing behind, however it ends.
 
+mod bob;
 mod folder;
 mod stage;
 mod story;
@@ -40,8 +41,11 @@ pub async fn run(args: Demo) -> Done {
     };
     if shown.is_ok() && !once {
         stage.invite(&tell);
-        interrupted.wait().await;
-        tell.line("");
+        stage.lines_to_copy(&tell);
+        tokio::select! {
+            never = bob::answers(&stage, &tell) => match never {},
+            () = interrupted.wait() => tell.line(""),
+        }
     }
     if let Err(Failure::Said(_)) = &shown {
         stage.explain(&tell);

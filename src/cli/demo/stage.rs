@@ -56,11 +56,14 @@ pub struct Person {
     pub name: &'static str,
     pub client: Client,
     token: Zeroizing<String>,
+    /// For a browser, which has no token.
+    password: Zeroizing<String>,
 }
 
 pub const TARGET: &str = "db1";
 pub const WIKI: &str = "wiki";
 pub const WIKI_TICKET: &str = "CHG0012399";
+const EXAMPLE_TICKET: &str = "CHG0012346";
 /// Where web targets are, if nobody else is there.
 const WEB_PORT: u16 = 8443;
 /// The name under which alice's ssh_config knows the gateway.
@@ -159,19 +162,39 @@ impl Stage {
         ));
     }
 
-    /// Lines to copy, while everything stays up.
+    /// What to try while everything stays up: first the browser, which needs nothing else.
     pub fn invite(&self, tell: &Tell) {
+        tell.line("");
+        tell.title("Everything stays up for you to try. In a browser on this machine, open");
+        tell.line("");
+        tell.line(&format!("   {}", self.wiki_url()));
+        tell.line("");
+        tell.line(&format!(
+            "   and sign in as {} with the password {}. Any ticket of the form {EXAMPLE_TICKET}\n   \
+             will do. When you have asked, look here again: bob answers.",
+            self.alice.name, *self.alice.password,
+        ));
+        tell.note(&format!(
+            "   The browser warns twice, of {} and of localhost, as it does not know the demo's\n   \
+             own authority: go on (Advanced), or import {} first.",
+            self.wiki_host(),
+            self.authority.display(),
+        ));
+        tell.line("");
+    }
+
+    /// Lines to copy, for those who prefer a terminal.
+    pub fn lines_to_copy(&self, tell: &Tell) {
         let program = std::env::current_exe()
             .map_or("doorward".to_owned(), |path| path.display().to_string());
-        tell.line("");
-        tell.title("Everything stays up for you to try. Copy into other terminals:");
+        tell.title("Or copy into other terminals:");
         for (person, tries) in [
             (
                 &self.alice,
                 format!(
-                    "doorward request {TARGET} --ticket CHG0012346 --reason 'look around'\n   \
+                    "doorward request {TARGET} --ticket {EXAMPLE_TICKET} --reason 'look around'\n   \
                      ssh -F {} alice+{TARGET}@{DOOR}\n   \
-                     doorward request {WIKI} --ticket CHG0012346 --reason 'look around'\n   \
+                     doorward request {WIKI} --ticket {EXAMPLE_TICKET} --reason 'look around'\n   \
                      curl --cacert {} -H @{} {}",
                     self.ssh_config().display(),
                     self.authority.display(),
@@ -204,7 +227,7 @@ impl Stage {
         }
         tell.line("");
         tell.line(&format!("API: {}/api/v1/openapi.json", self.server));
-        tell.title("Ctrl-C ends it and leaves nothing behind.");
+        tell.line("");
     }
 
     /// The end of the gateway's log, when something did not go as it should.
@@ -292,7 +315,12 @@ impl Door {
         Client::open(&self.server, &self.trust, token)
     }
 
-    fn person(&self, name: &'static str, signed_in: &Value) -> Result<Person, Failure> {
+    fn person(
+        &self,
+        name: &'static str,
+        password: Zeroizing<String>,
+        signed_in: &Value,
+    ) -> Result<Person, Failure> {
         let token = signed_in["token"].as_str();
         let token = token.ok_or_else(|| Failure::fault("signing in gave no token"))?;
         let token = Zeroizing::new(token.to_owned());
@@ -300,6 +328,7 @@ impl Door {
             name,
             client: self.client(Some(token.clone()))?,
             token,
+            password,
         })
     }
 
@@ -307,9 +336,10 @@ impl Door {
         let token = app.bootstrap_token().await;
         let token = token.map_err(|error| Failure::fault(chain(&error)))?;
         let token = token.ok_or_else(|| Failure::fault("there is an admin already"))?;
-        let body = json!({ "token": *token, "user": "root", "password": *password() });
+        let password = password();
+        let body = json!({ "token": *token, "user": "root", "password": *password });
         let answer = self.client(None)?.post(&["bootstrap"], &body).await?;
-        self.person("root", &answer.value)
+        self.person("root", password, &answer.value)
     }
 
     async fn hire(
@@ -323,7 +353,7 @@ impl Door {
         root.client.post(&["users"], &body).await?;
         let body = json!({ "user": name, "password": *password });
         let answer = self.client(None)?.post(&["sign-in"], &body).await?;
-        self.person(name, &answer.value)
+        self.person(name, password, &answer.value)
     }
 
     /// A policy, the targets and their accounts.
@@ -406,8 +436,12 @@ fn log_to(folder: &Folder) -> Result<(), Failure> {
     Ok(())
 }
 
+/// One that can be typed: four groups of four letters.
 fn password() -> Zeroizing<String> {
-    Zeroizing::new(data_encoding::BASE32_NOPAD.encode(&entropy::<20>()))
+    let letters = data_encoding::BASE32_NOPAD.encode(&entropy::<10>());
+    let letters = Zeroizing::new(letters.to_ascii_lowercase());
+    let groups = [0, 4, 8, 12].map(|at| &letters[at..at + 4]);
+    Zeroizing::new(groups.join("-"))
 }
 
 fn fault(doing: &'static str) -> impl Fn(io::Error) -> Failure {
