@@ -4,7 +4,15 @@
 //! RFC 6455 over HTTP/1.1, RFC 8441 over HTTP/2; towards the target always the former. What
 //! is in a frame is nobody's business here.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    future::poll_fn,
+    io,
+    mem::MaybeUninit,
+    pin::Pin,
+    sync::Arc,
+    task::{Poll, ready},
+    time::Duration,
+};
 
 use aws_lc_rs::rand;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -17,7 +25,7 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf},
     time::timeout,
 };
 use tracing::debug;
@@ -36,7 +44,8 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 /// From the target's yes until both connections are handed over.
 const HANDED_OVER_WITHIN: Duration = Duration::from_secs(10);
 
-const BUFFER: usize = 16 * 1024;
+/// So much is read at once.
+const PIECE: usize = 16 * 1024;
 
 /// How a WebSocket is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,20 +179,19 @@ async fn pass_up(
     mut target: impl AsyncWrite + Unpin,
     exchange: &Exchange,
 ) -> io::Result<()> {
-    let mut buffer = vec![0; BUFFER];
     loop {
-        let count = person.read(&mut buffer).await?;
-        if count == 0 {
+        let piece = next(&mut person).await?;
+        if piece.is_empty() {
             target.shutdown().await?;
             // The target's own end is heard by the other direction.
             return std::future::pending().await;
         }
-        exchange.count_in(count as u64);
+        exchange.count_in(piece.len() as u64);
         if let Err(refusal) = exchange.within_room() {
             return Err(io::Error::other(refusal));
         }
         let written = async {
-            target.write_all(&buffer[..count]).await?;
+            target.write_all(&piece).await?;
             target.flush().await
         };
         if written.await.is_err() {
@@ -199,30 +207,29 @@ async fn pass_down(
     exchange: &Exchange,
     switch: &KillSwitch,
 ) -> io::Result<()> {
-    let mut buffer = vec![0; BUFFER];
     let mut frames = Frames::default();
     loop {
         let read = tokio::select! {
             biased;
             _ = switch.killed() => break,
-            read = target.read(&mut buffer) => read,
+            read = next(&mut target) => read,
         };
-        let count = match read {
-            Ok(count) => count,
+        let piece = match read {
+            Ok(piece) => piece,
             // The socket is closed before everybody is told why.
             Err(_) if switch.is_pulled() => break,
             Err(error) => return Err(error),
         };
-        if count == 0 {
+        if piece.is_empty() {
             return person.shutdown().await;
         }
-        exchange.count_out(count as u64);
+        exchange.count_out(piece.len() as u64);
         if let Err(refusal) = exchange.within_room() {
             return Err(io::Error::other(refusal));
         }
-        person.write_all(&buffer[..count]).await?;
+        person.write_all(&piece).await?;
         person.flush().await?;
-        frames.take(&buffer[..count]);
+        frames.take(&piece);
     }
     let Some(reason) = switch.reason() else {
         return Ok(());
@@ -239,6 +246,18 @@ async fn pass_down(
         }
     }
     Ok(())
+}
+
+/// What comes next; nothing at the end. While it waits it holds no room, as most WebSockets are
+/// silent most of the time.
+async fn next(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
+    poll_fn(|cx| {
+        let mut room = [MaybeUninit::uninit(); PIECE];
+        let mut read = ReadBuf::uninit(&mut room);
+        ready!(Pin::new(&mut *stream).poll_read(cx, &mut read))?;
+        Poll::Ready(Ok(read.filled().to_vec()))
+    })
+    .await
 }
 
 /// 1008, policy violation, with the reason (RFC 6455 s5.5.1, s7.4.1).

@@ -307,6 +307,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
             this.vetted.clear();
             this.read = 0;
             if this.vetting.at == At::Raw {
+                // Nothing is looked at any more, for hours perhaps.
+                this.buffer = Box::default();
+                this.vetted = Vec::new();
                 return Pin::new(&mut this.stream).poll_read(cx, into);
             }
             if this.vetting.at == At::Refused {
