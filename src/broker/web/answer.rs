@@ -322,13 +322,17 @@ impl From<NotAPath> for Answer {
 
 /// Whether it is a person who looks at the answer.
 pub fn wants_page(method: &Method, headers: &HeaderMap) -> bool {
-    let accepts = headers.get_all(header::ACCEPT).iter().any(|accept| {
+    accepts_page(headers) && (*method == Method::GET || *method == Method::HEAD)
+}
+
+/// Whether a page would do, as windows say of themselves.
+pub fn accepts_page(headers: &HeaderMap) -> bool {
+    headers.get_all(header::ACCEPT).iter().any(|accept| {
         accept
             .as_bytes()
             .windows(9)
             .any(|part| part == b"text/html")
-    });
-    accepts && (*method == Method::GET || *method == Method::HEAD)
+    })
 }
 
 fn asking(target: &TargetName) -> String {

@@ -1,6 +1,7 @@
 //! Bodies on their way through: counted, never kept, broken off with the session.
 //!
-//! A frame goes on as it came, when the other side has room for it. Nothing is buffered here.
+//! A frame goes on as it came, when the other side has room for it. Nothing is buffered here,
+//! but for the few letters with which the credential may begin (`veil`).
 
 use std::{
     pin::Pin,
@@ -16,7 +17,7 @@ use hyper::{
     client::conn::http1,
 };
 
-use super::{exchange::Exchange, headers};
+use super::{exchange::Exchange, headers, veil::Veil};
 use crate::model::{refusal::Refusal, session::KillReason};
 
 /// How long a client may go on sending after it was refused.
@@ -38,6 +39,10 @@ pub struct Passing {
     inner: Option<Incoming>,
     exchange: Arc<Exchange>,
     ended: bool,
+    /// Only over an answer.
+    veil: Option<Box<Veil>>,
+    /// What stands behind the last data.
+    trailers: Option<Frame<Bytes>>,
 }
 
 /// The connection of an answer, given back when the answer was read.
@@ -70,8 +75,11 @@ impl Body {
         inner: Incoming,
         exchange: Arc<Exchange>,
         way: Option<http1::SendRequest<Self>>,
+        veil: Option<Veil>,
     ) -> Self {
-        Self::ToPerson(Passing::new(inner, exchange), Way(way))
+        let mut passing = Passing::new(inner, exchange);
+        passing.veil = veil.map(Box::new);
+        Self::ToPerson(passing, Way(way))
     }
 }
 
@@ -81,6 +89,8 @@ impl Passing {
             inner: Some(inner),
             exchange,
             ended: false,
+            veil: None,
+            trailers: None,
         }
     }
 
@@ -118,8 +128,42 @@ impl Passing {
         }
     }
 
+    /// The same with the credential covered.
+    fn poll_veiled(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(trailers) = self.trailers.take() {
+            return Poll::Ready(Some(Ok(trailers)));
+        }
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let polled = ready!(self.poll(cx, Exchange::count_out));
+        let Some(veil) = &mut self.veil else {
+            return Poll::Ready(polled);
+        };
+        Poll::Ready(match polled {
+            Some(Ok(frame)) => Some(Ok(match frame.into_data() {
+                Ok(data) => Frame::data(veil.cover(data)),
+                Err(trailers) => match veil.rest() {
+                    Some(rest) => {
+                        self.trailers = Some(trailers);
+                        Frame::data(rest)
+                    }
+                    None => trailers,
+                },
+            })),
+            Some(Err(error)) => Some(Err(error)),
+            None => veil.rest().map(|rest| Ok(Frame::data(rest))),
+        })
+    }
+
     fn is_at_end(&self) -> bool {
-        self.inner.as_ref().is_none_or(HttpBody::is_end_stream)
+        let holds_nothing = self.veil.as_ref().is_none_or(|veil| veil.is_empty());
+        holds_nothing
+            && self.trailers.is_none()
+            && self.inner.as_ref().is_none_or(HttpBody::is_end_stream)
     }
 
     fn is_read(&self) -> bool {
@@ -160,7 +204,7 @@ impl HttpBody for Body {
                     Err(data) => data,
                 })
             }
-            Self::ToPerson(passing, _) => passing.poll(cx, Exchange::count_out),
+            Self::ToPerson(passing, _) => passing.poll_veiled(cx),
         }
     }
 

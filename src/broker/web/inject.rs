@@ -1,7 +1,8 @@
 //! The target's credential on its way into a request.
 //!
 //! Made once for a session and written into each of its requests. It is in no log, no
-//! recording and no answer: what a target sends back of it in a header is dropped.
+//! recording and no answer: what a target sends back of it in a header is dropped, in a page
+//! covered (`veil`).
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hyper::{
@@ -106,6 +107,16 @@ impl Injected {
         }
         whole.push_str(pair);
         Some(whole)
+    }
+
+    /// What an answer must not hold; nothing where it is too short to be told from other words.
+    pub fn needles(&self) -> Vec<&[u8]> {
+        match self {
+            Self::Header { secret, .. } | Self::Query { secret, .. } => {
+                secret.0.iter().map(|needle| &needle[..]).collect()
+            }
+            Self::Nothing | Self::Jar(_) => Vec::new(),
+        }
     }
 
     /// Drops the headers of an answer that hold it, and keeps the cookies that belong to it.

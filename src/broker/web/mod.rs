@@ -27,6 +27,7 @@ mod sessions;
 mod socket;
 mod strict;
 mod token;
+mod veil;
 mod visit;
 
 use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};

@@ -28,6 +28,7 @@ use super::{
     rewrite,
     sessions::{Sessions, WebSession, Wish},
     socket::{self, Asked},
+    veil::{self, Veil},
     visit::Visit,
 };
 use crate::{
@@ -286,6 +287,7 @@ impl Proxy {
     pub fn make_ready(&self, passage: &Passage<'_>, headers: &mut hyper::HeaderMap) {
         let session = &passage.session;
         let own_bearer = callers::is_own_bearer(headers);
+        veil::ask_plainly(&passage.injected, headers);
         headers::of_request(headers, passage.injected.header(), own_bearer);
         passage.names().of_request(headers);
         let request = format!("{}-{}", session.id(), passage.exchange.number());
@@ -478,8 +480,9 @@ impl Passage<'_> {
         parts.extensions.clear();
         parts.version = Version::default();
         self.translate(&mut parts.headers);
+        let veil = Veil::over(&self.injected, &parts.headers);
         self.exchange.status(parts.status);
-        let body = Body::to_person(incoming, self.exchange, way);
+        let body = Body::to_person(incoming, self.exchange, way, veil);
         Ok(Response::from_parts(parts, body))
     }
 

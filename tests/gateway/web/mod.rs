@@ -12,6 +12,7 @@ mod pass;
 mod raw;
 mod shapes;
 mod sockets;
+mod veil;
 mod way;
 
 use reqwest::Method;
