@@ -7,18 +7,24 @@
     clippy::disallowed_methods
 )]
 
+#[path = "../gateway/web/apps.rs"]
+#[allow(dead_code)]
+mod apps;
 mod browser;
 mod case;
 mod clients;
 mod differential;
 mod hostile;
+mod lab;
 #[path = "../gateway/web/nginx.rs"]
 #[allow(dead_code)]
 mod nginx;
+mod notes;
 #[path = "../gateway/people.rs"]
 #[allow(dead_code)]
 mod people;
 mod scene;
+mod slow;
 #[path = "../gateway/sshd.rs"]
 #[allow(dead_code)]
 mod sshd;
@@ -27,3 +33,4 @@ mod stall;
 #[allow(dead_code)]
 mod support;
 mod trees;
+mod window;
