@@ -34,9 +34,11 @@ lint: ## format and clippy, warnings denied
 docs: ## the crate's documentation, warnings denied
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 
-bench: ## the figures of docs/performance.md, release build, OpenSSH's sshd as the target
-	@scripts/prerequisites test
+bench: ## the figures of docs/performance.md, release build, beside OpenSSH's sshd and nginx
+	@scripts/prerequisites bench
 	cargo bench --locked --bench sessions
+	@# Ten thousand WebSockets are two open files each.
+	@ulimit -n "$$(ulimit -H -n)"; cargo bench --locked --bench web
 
 soak: ## property tests with 40 times the cases, every test ROUNDS (10) times over, 50 rounds of transfers; needs cargo-nextest
 	@scripts/prerequisites test

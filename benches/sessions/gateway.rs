@@ -36,6 +36,8 @@ metrics.listen = "127.0.0.1:0"
 log.format = "json"
 ssh.max_handshakes = 1000
 ssh.max_per_address = 1000
+web.max_handshakes = 1000
+web.max_per_address = 20000
 limits.requests_per_user = 1000000
 "#;
 
@@ -44,12 +46,16 @@ limits.requests_per_user = 1000000
 struct Said {
     admin: Option<SocketAddr>,
     ssh: Option<SocketAddr>,
+    web: Option<SocketAddr>,
     bootstrap: Option<String>,
     errors: String,
 }
 
 pub struct Gateway {
     pub ssh: SocketAddr,
+    pub web: SocketAddr,
+    /// The certificate that its clients trust.
+    pub authority: PathBuf,
     child: Child,
     api: Api,
     root: String,
@@ -89,23 +95,27 @@ impl Gateway {
         tokio::spawn(listen(BufReader::new(output), sender.clone()));
         tokio::spawn(listen(BufReader::new(errors), sender));
         let stands = said.wait_for(|said| {
-            said.admin.is_some() && said.ssh.is_some() && said.bootstrap.is_some()
+            let listens = said.admin.is_some() && said.ssh.is_some() && said.web.is_some();
+            listens && said.bootstrap.is_some()
         });
         let stands = timeout(STARTS_WITHIN, stands)
             .await
             .is_ok_and(|waited| waited.is_ok());
         let said = said.borrow().clone();
-        let (true, Some(admin), Some(ssh), Some(token)) =
-            (stands, said.admin, said.ssh, said.bootstrap)
+        let (true, Some(admin), Some(ssh), Some(web), Some(token)) =
+            (stands, said.admin, said.ssh, said.web, said.bootstrap)
         else {
             return Err(format!("the gateway did not start:\n{}", said.errors).into());
         };
-        let api = Api::new(&certs.join("ca.pem"), admin)?;
+        let authority = certs.join("ca.pem");
+        let api = Api::new(&authority, admin)?;
         let body = json!({ "token": token, "user": "root", "password": PASSWORD });
         let answer = api.post("", "/bootstrap", body).await?;
         let root = text(&answer, "token")?;
         Ok(Self {
             ssh,
+            web,
+            authority,
             child,
             api,
             root,
@@ -152,6 +162,47 @@ impl Gateway {
         Ok(())
     }
 
+    /// Web targets behind Basic authentication with one account, and somebody with a token.
+    pub async fn set_up_web(
+        &mut self,
+        targets: &[(&str, u16)],
+        (login, password): (&str, &str),
+        person: &str,
+    ) -> Result<()> {
+        let root = self.root.clone();
+        self.api
+            .post(&root, "/policies", policy("required"))
+            .await?;
+        for (name, port) in targets {
+            let target = json!({
+                "name": name,
+                "address": format!("127.0.0.1:{port}"),
+                "web": { "tls": false, "sign_in": { "by": "basic" } },
+                "policy": "bench",
+            });
+            self.api.post(&root, "/targets", target).await?;
+        }
+        let names: Vec<&str> = targets.iter().map(|(name, _)| *name).collect();
+        let account = json!({
+            "name": "account", "login": login, "targets": names, "policy": "bench",
+            "secret": { "kind": "password", "value": password },
+        });
+        self.api.post(&root, "/accounts", account).await?;
+        let user = json!({ "name": person, "roles": ["requester"], "password": PASSWORD });
+        self.api.post(&root, "/users", user).await?;
+        let sign_in = json!({ "user": person, "password": PASSWORD });
+        let token = text(&self.api.post("", "/sign-in", sign_in).await?, "token")?;
+        self.people.push((person.to_owned(), token));
+        Ok(())
+    }
+
+    /// What this person shows.
+    pub fn token(&self, person: &str) -> Result<&str> {
+        let found = self.people.iter().find(|(name, _)| name == person);
+        let (_, token) = found.ok_or("nobody of that name was set up")?;
+        Ok(token)
+    }
+
     /// Whether sessions of check-outs that begin from now on are recorded, as a policy says it.
     pub async fn record(&self, mode: &str) -> Result<()> {
         let path = "/policies/bench";
@@ -163,11 +214,7 @@ impl Gateway {
 
     /// A new active check-out of this person; answers its identifier.
     pub async fn check_out(&self, person: &str, target: &str) -> Result<String> {
-        let (_, token) = self
-            .people
-            .iter()
-            .find(|(name, _)| name == person)
-            .ok_or("nobody of that name was set up")?;
+        let token = self.token(person)?;
         let body = json!({
             "target": target, "account": "account", "duration": "4h",
             "reason": "measuring", "ticket": "CHG0000001",
@@ -306,6 +353,7 @@ impl Said {
         match field("listener") {
             Some("admin") => self.admin = address,
             Some("ssh") => self.ssh = address,
+            Some("web") => self.web = address,
             _ => {}
         }
         if log["level"] == "ERROR" {

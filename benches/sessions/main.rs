@@ -8,6 +8,8 @@
 
 mod clients;
 mod figures;
+// The web bench uses it too, and other parts of it.
+#[allow(dead_code)]
 mod gateway;
 mod machine;
 mod plan;

@@ -57,12 +57,27 @@ impl Plan {
         })
     }
 
+    /// What the run is, in one line.
+    pub fn says(&self) -> String {
+        format!(
+            "{} run: {} rounds, {} set-ups, bursts of {}, {} MiB, {} echoes, {} idle sessions, {} kills",
+            if self.is_quick { "quick" } else { "full" },
+            self.rounds,
+            self.setups,
+            self.burst,
+            self.bulk_mib,
+            self.echoes,
+            self.idle_sessions,
+            self.kills,
+        )
+    }
+
     pub fn wants(&self, figure: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|only| only == figure)
     }
 }
 
-fn count<N: FromStr + TryFrom<u64>>(name: &str, usual: u64, most: u64) -> Result<N> {
+pub fn count<N: FromStr + TryFrom<u64>>(name: &str, usual: u64, most: u64) -> Result<N> {
     let name = format!("DOORWARD_BENCH_{name}");
     let count = match env::var(&name) {
         Ok(text) => text

@@ -39,20 +39,9 @@ impl Row {
 
 impl Table {
     pub fn new(machine: String, plan: &Plan) -> Self {
-        let run = format!(
-            "{} run: {} rounds, {} set-ups, bursts of {}, {} MiB, {} echoes, {} idle sessions, {} kills",
-            if plan.is_quick { "quick" } else { "full" },
-            plan.rounds,
-            plan.setups,
-            plan.burst,
-            plan.bulk_mib,
-            plan.echoes,
-            plan.idle_sessions,
-            plan.kills,
-        );
         Self {
             machine,
-            run,
+            run: plan.says(),
             rows: Vec::new(),
         }
     }
