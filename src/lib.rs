@@ -10,6 +10,7 @@ pub mod broker;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod console;
 pub mod identity;
 pub mod keeper;
 pub mod kill;

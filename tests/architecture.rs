@@ -104,6 +104,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
+    // The files of the console, whoever serves them.
+    ("console", &[]),
     // What browsers are shown and send, whoever serves it.
     ("page", &["model"]),
     // A broker makes the switch and leashes its client's leg; it has no store, no vault, no lifecycle.
@@ -138,6 +140,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "lifecycle",
             "config",
             "clock",
+            "console",
             "page",
             "recording",
             // A certificate for targets is looked at where an admin can still correct it.

@@ -5,15 +5,32 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use axum::{extract::FromRequestParts, http::request::Parts};
 
 use super::error::Problem;
-use crate::model::{ids::TokenId, principal::Principal, time::Timestamp};
+use crate::{
+    identity::sign_in::SignInError,
+    model::{ids::TokenId, principal::Principal, time::Timestamp, user::Token},
+};
 
-/// Somebody whose token was verified. Only the guard puts one into a request.
+/// Somebody whose token or cookie was verified. Only the guard puts one into a request.
 #[derive(Debug, Clone)]
 pub struct Caller {
     pub principal: Principal,
     /// The token it was proven with; signing out takes this one back.
     pub token: TokenId,
     pub expires_at: Timestamp,
+}
+
+impl Caller {
+    pub(super) fn found(known: Result<(Principal, Token), SignInError>) -> Result<Self, Problem> {
+        match known {
+            Ok((principal, token)) => Ok(Self {
+                principal,
+                token: token.id,
+                expires_at: token.expires_at,
+            }),
+            Err(SignInError::Refused) => Err(Problem::unauthenticated()),
+            Err(error) => Err(error.into()),
+        }
+    }
 }
 
 /// The other end of the connection.

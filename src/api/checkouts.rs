@@ -152,6 +152,9 @@ pub struct CheckoutView {
     /// Whether the caller may end it for its holder.
     may_revoke: bool,
     mine: bool,
+    /// Whose vote is waited for; told of a single check-out only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits_for: Option<Vec<UserName>>,
 }
 
 impl CheckoutView {
@@ -164,6 +167,7 @@ impl CheckoutView {
             may_approve: !ended && may_approve,
             may_revoke: !ended && checkout.may_end(by),
             mine: checkout.requester == by.user,
+            waits_for: None,
             checkout,
         }
     }
@@ -353,7 +357,14 @@ pub async fn show(
 ) -> Result<Json<CheckoutView>, Problem> {
     let by = &caller.principal;
     let checkout = sight::checkout(&api, by, &named).await?;
-    Ok(Json(CheckoutView::new(by, checkout)))
+    let waits_for = match checkout.end() {
+        Some(_) => Vec::new(),
+        None => api.lifecycle().approvers(&checkout).await?,
+    };
+    Ok(Json(CheckoutView {
+        waits_for: Some(waits_for),
+        ..CheckoutView::new(by, checkout)
+    }))
 }
 
 pub async fn history(

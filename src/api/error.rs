@@ -100,6 +100,16 @@ impl Problem {
         )
     }
 
+    /// A browser's cookie came along with what a page of another origin asks for.
+    pub fn foreign() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "cross-origin",
+            "another page has sent this, and nothing was done",
+        )
+        .hint("open the console by its own address; programs show a token instead of a cookie")
+    }
+
     /// Also said of what exists and is not the caller's to see.
     pub fn not_found(noun: &str) -> Self {
         Self::new(

@@ -1,13 +1,14 @@
 //! Stands before every route: who is it, may they, how often, and is a no written down.
 //!
-//! Enforces the class from the table of routes; no handler has to remember it. Never looks
+//! A program shows a token, a browser the console's cookie; what a cookie asks for must come
+//! from a page of the console. Enforces the class from the table of routes; no handler has to remember it. Never looks
 //! at the body and never decides about the thing that is asked for.
 
 use std::{net::SocketAddr, time::Duration};
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, Method, StatusCode, header},
+    http::{HeaderMap, Method, StatusCode, Uri, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -19,12 +20,16 @@ use super::{
     Api,
     auth::{Caller, Peer},
     class::Class,
+    console::cookie,
     error::{Problem, Refused},
     route::Spec,
 };
-use crate::model::{
-    audit::{Actor, AuditEvent, AuditOutcome},
-    refusal::Refusal,
+use crate::{
+    model::{
+        audit::{Actor, AuditEvent, AuditOutcome},
+        refusal::Refusal,
+    },
+    page,
 };
 
 /// Longest time from the last byte of the head to the first of the answer.
@@ -43,7 +48,7 @@ pub async fn guard(State(post): State<Post>, mut request: Request, next: Next) -
         .extensions()
         .get::<Peer>()
         .map_or(Peer::UNKNOWN, |peer| *peer);
-    let caller = match admit(&api, &spec, peer.0, request.headers()).await {
+    let caller = match admit(&api, &spec, peer.0, request.uri(), request.headers()).await {
         Ok(caller) => caller,
         Err((caller, problem)) => {
             return answered(&api, &spec, peer, caller, problem.into_response()).await;
@@ -75,13 +80,18 @@ async fn admit(
     api: &Api,
     spec: &Spec,
     peer: SocketAddr,
+    uri: &Uri,
     headers: &HeaderMap,
 ) -> Result<Option<Caller>, (Option<Caller>, Problem)> {
     if let Class::Open { .. } = spec.class {
         return Ok(None);
     }
-    let secret = bearer(headers).ok_or((None, Problem::unauthenticated().already_audited()))?;
-    let caller = match api.recognise(secret).await {
+    let proof = proof(headers).ok_or((None, Problem::unauthenticated().already_audited()))?;
+    let recognised = match proof {
+        Proof::Token(secret) => api.recognise(secret).await,
+        Proof::Cookie(secret) => api.recognise_browser(secret).await,
+    };
+    let caller = match recognised {
         Ok(caller) => caller,
         Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => {
             // What opens nothing costs a turn, so that guessing at tokens is slow and the
@@ -97,10 +107,41 @@ async fn admit(
     api.limits()
         .request(&caller.principal.user)
         .map_err(|wait| refuse(Problem::rate_limited(wait.0)))?;
+    if let Proof::Cookie(_) = proof {
+        own_page(&spec.method, uri, headers).map_err(refuse)?;
+    }
     spec.class
         .allows(&caller.principal)
         .map_err(|refusal: Refusal| refuse(refusal.into()))?;
     Ok(Some(caller))
+}
+
+/// What somebody shows of themselves.
+enum Proof<'a> {
+    Token(&'a str),
+    Cookie(&'a str),
+}
+
+/// Whoever shows a token is a program and has no cookie, whatever else is sent along.
+fn proof(headers: &HeaderMap) -> Option<Proof<'_>> {
+    if headers.contains_key(header::AUTHORIZATION) {
+        return bearer(headers).map(Proof::Token);
+    }
+    // Of two cookies of one name nobody knows which is ours, so neither is.
+    let cookie = cookie::shown(headers).ok().flatten();
+    cookie.map(Proof::Cookie)
+}
+
+/// A browser sends its cookie along whoever has it ask. What changes something is asked by a
+/// page of the console that the browser names; what only reads, by no other page that it names.
+fn own_page(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+    let authority = page::authority(uri, headers).unwrap_or_default();
+    let own = if method.is_safe() {
+        !page::is_foreign(headers, authority)
+    } else {
+        page::is_same_origin(headers, authority)
+    };
+    own.then_some(()).ok_or_else(Problem::foreign)
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

@@ -42,6 +42,7 @@ pub struct Me {
     #[serde(flatten)]
     user: User,
     /// How far the token reaches that was sent.
+    #[schema(value_type = BTreeSet<Scope>)]
     scopes: Scopes,
     /// When it ends.
     expires_at: Timestamp,
@@ -60,6 +61,7 @@ pub struct PasswordChange {
 #[serde(deny_unknown_fields)]
 pub struct NewToken {
     label: Text,
+    #[schema(value_type = BTreeSet<Scope>)]
     scopes: Scopes,
     expires_in: Span,
 }
@@ -70,6 +72,7 @@ pub struct IssuedToken {
     token: String,
     id: TokenId,
     label: Text,
+    #[schema(value_type = BTreeSet<Scope>)]
     scopes: Scopes,
     created_at: Timestamp,
     expires_at: Timestamp,

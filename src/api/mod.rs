@@ -60,7 +60,7 @@ use crate::{
     audit::{self as chain, PublicKey},
     clock::Clock,
     config::LimitsConfig,
-    identity::sign_in::{Identity, SignInError},
+    identity::sign_in::Identity,
     lifecycle::Lifecycle,
     model::{audit::AuditEvent, time::Timestamp, ways_in::WaysIn},
     recording::Archive,
@@ -194,15 +194,13 @@ impl Api {
 
     /// Who a token belongs to, now.
     async fn recognise(&self, secret: &str) -> Result<Caller, Problem> {
-        match self.identity().token(secret).await {
-            Ok((principal, token)) => Ok(Caller {
-                principal,
-                token: token.id,
-                expires_at: token.expires_at,
-            }),
-            Err(SignInError::Refused) => Err(Problem::unauthenticated()),
-            Err(error) => Err(error.into()),
-        }
+        Caller::found(self.identity().token(secret).await)
+    }
+
+    /// Whose browser it is, by the cookie it got here.
+    async fn recognise_browser(&self, secret: &str) -> Result<Caller, Problem> {
+        let console = &self.ways_in().console;
+        Caller::found(self.identity().cookie(secret, console).await)
     }
 
     /// Ends a transaction with its audit event: what is not audited does not happen.

@@ -24,8 +24,8 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct SignIn {
     /// Not parsed: a name that cannot exist is as wrong as one that does not.
-    user: String,
-    password: SecretText,
+    pub(super) user: String,
+    pub(super) password: SecretText,
 }
 
 #[derive(Deserialize, ToSchema)]

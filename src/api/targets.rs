@@ -24,14 +24,15 @@ use crate::{
     model::{
         checkout::Place,
         ids::{AccountId, TargetId},
-        name::{AccountName, PermissionSet, PolicyName, TargetName},
+        name::{AccountName, PermissionSet, PolicyName, TargetName, UserName},
         policy::{Mode, Reveal},
-        principal::Principal,
+        principal::{Principal, Proof},
         recording::RecordingMode,
         target::{Address, Protocol, Target},
         text::Text,
         ticket::TicketPattern,
         time::Span,
+        user::User,
         web::Web,
     },
     store,
@@ -114,6 +115,9 @@ pub struct AccountForm {
     custom_window: bool,
     votes_needed: u32,
     approver_choice: bool,
+    /// Who may answer the caller's request; told of a single target only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approvers: Option<Vec<UserName>>,
     exclusive: bool,
     reveal: bool,
     permission_sets: BTreeSet<PermissionSet>,
@@ -172,10 +176,14 @@ pub async fn show(
             policy,
         });
     }
-    match view(&caller.principal, target, &places) {
-        Some(view) => Ok(Json(view)),
-        None => Err(Problem::not_found("target")),
+    let by = &caller.principal;
+    let mut view = view(by, target, &places).ok_or_else(|| Problem::not_found("target"))?;
+    let candidates = store::user::approver_candidates(api.store()).await?;
+    for form in &mut view.accounts {
+        let place = places.iter().find(|place| place.account.id == form.id);
+        form.approvers = place.map(|place| answerers(by, place, &candidates));
     }
+    Ok(Json(view))
 }
 
 pub async fn create(
@@ -323,11 +331,22 @@ fn form(by: &Principal, place: &Place) -> AccountForm {
         custom_window: terms.custom_window,
         votes_needed: terms.votes_needed(),
         approver_choice: terms.approver_choice,
+        approvers: None,
         exclusive: terms.exclusive,
         reveal: terms.reveal == Reveal::OnCheckout,
         permission_sets: terms.permission_sets.keys().cloned().collect(),
         recording: terms.recording,
     }
+}
+
+/// Who may answer what `by` asks for there.
+fn answerers(by: &Principal, place: &Place, candidates: &[User]) -> Vec<UserName> {
+    let terms = &place.policy.terms;
+    let may = |user: &&User| {
+        user.person != by.person && terms.ask_for_answer(&user.principal(Proof::Password))
+    };
+    let names = candidates.iter().filter(may);
+    names.map(|user| user.name.clone()).collect()
 }
 
 fn mentions(target: &Target, text: &str) -> bool {

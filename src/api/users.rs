@@ -47,6 +47,7 @@ pub struct NewUser {
     full_name: Text,
     email: Option<String>,
     #[serde(default)]
+    #[schema(value_type = std::collections::BTreeSet<Role>)]
     roles: Roles,
     #[serde(default)]
     groups: std::collections::BTreeSet<GroupName>,
@@ -64,6 +65,7 @@ pub struct UserPatch {
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
     email: Option<Option<String>>,
+    #[schema(value_type = Option<std::collections::BTreeSet<Role>>)]
     roles: Option<Roles>,
     groups: Option<std::collections::BTreeSet<GroupName>>,
     disabled: Option<bool>,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     ids::{GroupId, PersonId, TokenId, UserId},
     name::{GroupName, UserName},
-    principal::{Principal, Proof, Roles, Scope, Scopes},
+    principal::{Principal, Proof, Role, Roles, Scope, Scopes},
     text::Text,
     time::Timestamp,
 };
@@ -18,6 +18,7 @@ pub struct User {
     pub name: UserName,
     pub full_name: Text,
     pub email: Option<String>,
+    #[schema(value_type = BTreeSet<Role>)]
     pub roles: Roles,
     pub groups: BTreeSet<GroupName>,
     pub person: PersonId,
@@ -72,6 +73,7 @@ pub struct Token {
     pub id: TokenId,
     pub user: UserId,
     pub label: Text,
+    #[schema(value_type = BTreeSet<Scope>)]
     pub scopes: Scopes,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,

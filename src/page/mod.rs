@@ -13,7 +13,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 pub use self::{
     form::{Fields, NotAForm},
-    origin::{Doubled, cookie, is_same_origin},
+    origin::{Doubled, authority, cookie, is_foreign, is_same_origin},
 };
 
 /// One page, put together. Text that goes in is escaped here; markup is the caller's own.
@@ -135,8 +135,8 @@ fn hash(text: &str) -> String {
 static STYLE_HASH: LazyLock<String> = LazyLock::new(|| hash(STYLE));
 
 const STYLE: &str = "\
-:root{color-scheme:light dark;--line:#8886;--shade:#8881;--strong:#1d4ed8;--on-strong:#fff;--alert:#b4231822}\
-@media(prefers-color-scheme:dark){:root{--strong:#93b4ff;--on-strong:#0b1020;--alert:#ff6b5a33}}\
+:root{color-scheme:light dark;--line:#8886;--shade:#8881;--strong:#3b49c4;--on-strong:#fff;--alert:#b4231822}\
+@media(prefers-color-scheme:dark){:root{--strong:#a3abf0;--on-strong:#0b1020;--alert:#ff6b5a33}}\
 body{font:1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:4rem auto 2rem;padding:0 1rem}\
 main{border:1px solid var(--line);border-radius:.75rem;padding:1.5rem 2rem}\
 h1{font-size:1.4rem;line-height:1.25;margin:.25rem 0 1rem;overflow-wrap:anywhere}\

@@ -1,7 +1,7 @@
 //! What a browser says about a request besides what its page asked for: cookies, and where
 //! it comes from.
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 
 const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -31,6 +31,13 @@ pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>,
     Ok(found)
 }
 
+/// Under which name the gateway was asked: in HTTP/2 it stands in the address.
+pub fn authority<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+    let host = || headers.get(header::HOST)?.to_str().ok();
+    let authority = uri.authority().map(|authority| authority.as_str());
+    authority.or_else(host)
+}
+
 /// Whether a page of `authority` itself sent the request. Browsers say so, and no page can
 /// have them say it of another; whoever says nothing is no such page.
 pub fn is_same_origin(headers: &HeaderMap, authority: &str) -> bool {
@@ -47,6 +54,14 @@ pub fn is_same_origin(headers: &HeaderMap, authority: &str) -> bool {
         (None, None) => false,
         (origin, site) => origin.unwrap_or(true) && site.unwrap_or(true),
     }
+}
+
+/// Whether the browser says that a page of another origin had it ask. A program says nothing,
+/// and an address that somebody typed or keeps is nobody's page.
+pub fn is_foreign(headers: &HeaderMap, authority: &str) -> bool {
+    let typed = headers.get_all(SITE).iter().all(|site| site == "none");
+    let nobodys = typed && !headers.contains_key(header::ORIGIN);
+    !(nobodys || is_same_origin(headers, authority))
 }
 
 #[cfg(test)]
@@ -83,6 +98,21 @@ mod tests {
             of(&["__Host-doorward=x", "__Host-doorward=y"]),
             Err(Doubled)
         );
+    }
+
+    #[test]
+    fn what_no_page_asked_for_is_not_foreign() {
+        let is = |lines: &[_]| is_foreign(&headers(lines), "door.example.org");
+        let origin = |value| (header::ORIGIN, value);
+        assert!(!is(&[]));
+        assert!(!is(&[(SITE, "none")]));
+        assert!(!is(&[(SITE, "same-origin")]));
+        assert!(!is(&[origin("https://door.example.org")]));
+        assert!(is(&[(SITE, "same-site")]));
+        assert!(is(&[(SITE, "cross-site")]));
+        assert!(is(&[(SITE, "none"), (SITE, "cross-site")]));
+        assert!(is(&[origin("https://wiki.door.example.org")]));
+        assert!(is(&[(SITE, "none"), origin("null")]));
     }
 
     #[test]

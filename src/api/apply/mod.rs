@@ -18,7 +18,7 @@ use super::{Api, auth::Caller, body::Body, diff::FieldChange, error::Problem};
 use crate::model::{
     name::{AccountName, GroupName, PolicyName, TargetName, UserName},
     policy::Terms,
-    principal::Roles,
+    principal::{Role, Roles},
     target::{Address, Protocol},
     text::Text,
     web::Web,
@@ -55,6 +55,7 @@ struct UserEntry {
     name: UserName,
     full_name: Option<Text>,
     email: Option<String>,
+    #[schema(value_type = Option<std::collections::BTreeSet<Role>>)]
     roles: Option<Roles>,
     groups: Option<BTreeSet<GroupName>>,
     person: Option<UserName>,

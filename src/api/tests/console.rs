@@ -18,18 +18,18 @@ use crate::{
     store,
 };
 
-const PASSWORD: &str = "correct horse battery staple";
+pub const PASSWORD: &str = "correct horse battery staple";
 
 /// Where the browser says the form stands.
-const OWN: &str = "https://door.example.org";
+pub const OWN: &str = "https://door.example.org";
 
-struct Console {
-    house: House,
-    alice: User,
+pub struct Console {
+    pub house: House,
+    pub alice: User,
 }
 
 impl Console {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let house = House::new().await;
         let alice = house.user("alice", &[Role::Requester]).await;
         let passwords = house.api.identity().passwords();
@@ -49,7 +49,7 @@ impl Console {
         WebPlace::new("wiki".parse().unwrap(), way, "/a?b=c").unwrap()
     }
 
-    async fn get(&self, path: &str, cookie: &str) -> Answer {
+    pub async fn get(&self, path: &str, cookie: &str) -> Answer {
         let request = Request::get(path)
             .header(header::HOST, "door.example.org")
             .header(header::COOKIE, cookie);
@@ -79,7 +79,7 @@ impl Console {
     }
 
     /// The cookie of a sign-in, without its attributes.
-    async fn signed_in(&self) -> String {
+    pub async fn signed_in(&self) -> String {
         let form = format!("user=alice&password={PASSWORD}");
         let answer = self.post("/sign-in", OWN, "", &form).await.is(303);
         let cookie = answer.headers[header::SET_COOKIE].to_str().unwrap();

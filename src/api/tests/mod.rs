@@ -7,6 +7,7 @@ mod events;
 mod people;
 mod places;
 mod server;
+mod session;
 mod sight;
 mod table;
 mod vouching;

@@ -14,7 +14,7 @@ use crate::model::{
 
 impl Terms {
     /// Whether `by` is an approver of some stage.
-    pub(super) fn ask_for_answer(&self, by: &Principal) -> bool {
+    pub fn ask_for_answer(&self, by: &Principal) -> bool {
         if !by.may(Scope::Approve) {
             return false;
         }

@@ -1,66 +1,30 @@
-//! The console's own pages: today the one on which people sign in with a browser.
+//! The sign-in page of browsers, without a script: for whoever is on the way to a web target.
 //!
-//! Sends them on to the target that they wanted, and nowhere else. Never JSON, and never a
-//! decision about a check-out. The cookie of this host opens nothing on any other.
-
-use std::time::Duration;
+//! Sends them on to the target that they wanted, and nowhere else. The application itself signs
+//! in at `/session`; both give the same cookie.
 
 use axum::{
-    Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, Extension, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header},
-    middleware::{self, Next},
+    extract::{Extension, State},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
-use tower_http::timeout::TimeoutLayer;
-use tracing::error;
 
-use super::{Api, auth::Peer, room::Place};
+use super::{
+    super::{Api, auth::Peer, room::Place},
+    No, cookie, own_page, own_policy,
+};
 use crate::{
-    identity::sign_in::{Door, SIGNED_IN_FOR, SignInError},
+    identity::sign_in::{Door, SignInError},
     model::{principal::Principal, user::Token, web::WebPlace},
     page::{self, Fields, Page, escaped, sentence},
 };
-
-/// The session of a browser at the console.
-const COOKIE: &str = "__Host-doorward-console";
-
-/// A form of two short fields, and an address.
-const LARGEST: usize = 16 * 1024;
-const PATIENCE: Duration = Duration::from_secs(30);
-
-pub fn router(api: &Api) -> Router<Api> {
-    Router::new()
-        .route("/", get(async || to("/sign-in")))
-        .route("/sign-in", get(show).post(sign_in))
-        .route("/sign-out", post(sign_out))
-        .layer(DefaultBodyLimit::max(LARGEST))
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::REQUEST_TIMEOUT,
-            PATIENCE,
-        ))
-        .layer(middleware::from_fn_with_state(api.clone(), dressed))
-}
 
 /// Where somebody wants to go once it is known who they are.
 struct Wish {
     to: WebPlace,
     /// The hash of what their browser was given there.
     nonce_hash: String,
-}
-
-/// Why a page is not what was asked for.
-#[derive(Debug)]
-enum No {
-    /// It leads to no target.
-    Nowhere,
-    /// Another page sent it.
-    Foreign,
-    /// It cannot be read in one way.
-    Unclear,
-    SignIn(SignInError),
 }
 
 impl Wish {
@@ -81,7 +45,7 @@ impl Wish {
     }
 }
 
-async fn show(
+pub async fn show(
     State(api): State<Api>,
     place: Option<Extension<Place>>,
     uri: Uri,
@@ -89,7 +53,7 @@ async fn show(
 ) -> Result<Response, No> {
     let fields = Fields::read(uri.query().unwrap_or_default().as_bytes());
     let wish = Wish::of(&fields.map_err(|_| No::Unclear)?, &api)?;
-    let Some((by, token)) = signed_in(&api, &headers).await? else {
+    let Some((by, token)) = cookie::whose(&api, &headers).await? else {
         return Ok(form(&api, wish.as_ref(), "", None));
     };
     if let Some(Extension(place)) = place {
@@ -103,7 +67,7 @@ async fn show(
     }
 }
 
-async fn sign_in(
+pub async fn sign_in(
     State(api): State<Api>,
     Peer(peer): Peer,
     uri: Uri,
@@ -129,40 +93,25 @@ async fn sign_in(
     let issued = issued.map_err(No::SignIn)?;
     let mut response = match wish {
         Some(wish) => send_on(&api, &issued.token, &wish).await?,
-        None => to("/sign-in"),
+        None => to("/"),
     };
-    let seconds = SIGNED_IN_FOR.as_secs();
-    let cookie = format!(
-        "{COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={seconds}",
-        issued.secret.reveal()
-    );
-    set_cookie(&mut response, &cookie);
+    cookie::give(&mut response, &issued.secret);
     Ok(response)
 }
 
-async fn sign_out(State(api): State<Api>, uri: Uri, headers: HeaderMap) -> Result<Response, No> {
+pub async fn sign_out(
+    State(api): State<Api>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, No> {
     own_page(&uri, &headers)?;
-    if let Some((by, token)) = signed_in(&api, &headers).await? {
+    if let Some((by, token)) = cookie::whose(&api, &headers).await? {
         let done = api.identity().sign_out(&by, &token.id).await;
         done.map_err(No::SignIn)?;
     }
     let mut response = to("/sign-in");
-    let gone = format!("{COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0");
-    set_cookie(&mut response, &gone);
+    cookie::take_back(&mut response);
     Ok(response)
-}
-
-/// Who this browser is signed in as.
-async fn signed_in(api: &Api, headers: &HeaderMap) -> Result<Option<(Principal, Token)>, No> {
-    let cookie = page::cookie(headers, COOKIE).map_err(|_| No::Unclear)?;
-    let Some(cookie) = cookie else {
-        return Ok(None);
-    };
-    match api.identity().cookie(cookie, &api.ways_in().console).await {
-        Ok(known) => Ok(Some(known)),
-        Err(SignInError::Refused) => Ok(None),
-        Err(error) => Err(No::SignIn(error)),
-    }
 }
 
 /// To the target's host, with a code that is good there, once.
@@ -178,20 +127,18 @@ async fn send_on(api: &Api, token: &Token, wish: &Wish) -> Result<Response, No> 
     )))
 }
 
-/// A change is made by our own page only, whatever cookies come with it.
-fn own_page(uri: &Uri, headers: &HeaderMap) -> Result<(), No> {
-    let host = || headers.get(header::HOST)?.to_str().ok();
-    let authority = uri.authority().map(|authority| authority.as_str());
-    let own = authority
-        .or_else(host)
-        .is_some_and(|authority| page::is_same_origin(headers, authority));
-    own.then_some(()).ok_or(No::Foreign)
-}
-
 /// Whether it is a window that asks; what browsers do not say is not held against them.
 fn is_window(headers: &HeaderMap) -> bool {
     let says = |name: &str, what: &str| headers.get(name).is_none_or(|value| value == what);
     says("sec-fetch-mode", "navigate") && says("sec-fetch-dest", "document")
+}
+
+/// After a form is sent, the next page is asked for by itself.
+fn to(address: &str) -> Response {
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    let address = HeaderValue::from_str(address).expect("addresses of ours are ASCII");
+    response.headers_mut().insert(header::LOCATION, address);
+    response
 }
 
 fn form(api: &Api, wish: Option<&Wish>, user: &str, wrong: Option<&SignInError>) -> Response {
@@ -266,85 +213,4 @@ fn welcome(api: &Api, by: &Principal) -> Response {
     let mut response = page.html().into_response();
     own_policy(&mut response, &page::policy("'self'", None));
     response
-}
-
-/// After a form is sent, the next page is asked for by itself.
-fn to(address: &str) -> Response {
-    let mut response = StatusCode::SEE_OTHER.into_response();
-    let address = HeaderValue::from_str(address).expect("addresses of ours are ASCII");
-    response.headers_mut().insert(header::LOCATION, address);
-    response
-}
-
-fn set_cookie(response: &mut Response, cookie: &str) {
-    let cookie = HeaderValue::from_str(cookie).expect("cookies of ours are ASCII");
-    response.headers_mut().append(header::SET_COOKIE, cookie);
-}
-
-fn own_policy(response: &mut Response, policy: &str) {
-    let policy = HeaderValue::from_str(policy).expect("policies of ours are ASCII");
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
-}
-
-/// What every page of the console says to browsers, unless it says something narrower.
-async fn dressed(State(_): State<Api>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    if !response
-        .headers()
-        .contains_key(header::CONTENT_SECURITY_POLICY)
-    {
-        own_policy(&mut response, &page::policy("", None));
-    }
-    let headers = response.headers_mut();
-    for (name, value) in page::PRIVATE {
-        headers.insert(
-            HeaderName::from_static(name),
-            HeaderValue::from_static(value),
-        );
-    }
-    headers.insert(
-        header::STRICT_TRANSPORT_SECURITY,
-        HeaderValue::from_static("max-age=31536000"),
-    );
-    response
-}
-
-impl IntoResponse for No {
-    fn into_response(self) -> Response {
-        let (status, title, says) = match &self {
-            Self::Nowhere => (
-                StatusCode::BAD_REQUEST,
-                "This leads nowhere",
-                "The address to come back to is no target of this gateway. Open the target's \
-                 own address again.",
-            ),
-            Self::Foreign => (
-                StatusCode::FORBIDDEN,
-                "Not from this page",
-                "Another page has sent this, and nothing was done. Open the address by itself.",
-            ),
-            Self::Unclear => (
-                StatusCode::BAD_REQUEST,
-                "Not understood",
-                "This request can be read in two ways, and so is not read. Open the target's \
-                 own address again.",
-            ),
-            Self::SignIn(SignInError::Refused) => (
-                StatusCode::FORBIDDEN,
-                "Not signed in",
-                "You are not signed in any more. Open the target's own address again.",
-            ),
-            Self::SignIn(error) => {
-                error!(%error, "Sign-in page failed");
-                (
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "Not now",
-                    "The gateway cannot reach its database. Try again shortly.",
-                )
-            }
-        };
-        let page = Page::new(title).says(says);
-        (status, page.html()).into_response()
-    }
 }
