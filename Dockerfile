@@ -1,8 +1,14 @@
 # Builds the gateway from source and runs it as an unprivileged user. Everything it writes is
 # below /var/lib/doorward, so the root file system may be read-only: docs/admin.md has the command.
+FROM node:22-bookworm-slim AS console
+WORKDIR /src/web
+COPY web .
+RUN npm ci && npm run build
+
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
+COPY --from=console /src/web/dist/app web/dist/app
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/target \
     CARGO_TARGET_DIR=/target cargo build --release --locked \

@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs bench peers soak fuzz
+.PHONY: help demo console openapi test lint docs bench peers soak fuzz
 
 # Build output is outside the tree, so that clones share it. A target-dir of your own
 # (.cargo/config.toml or CARGO_TARGET_DIR) goes before.
@@ -16,8 +16,15 @@ help: ## this list
 
 demo: ## build, start a gateway and a target on loopback, show a check-out from request to revoke (DEMO=once ends after that)
 	@scripts/prerequisites demo
+	@scripts/console build
 	cargo build --release --locked
 	@exec "$(TARGET_DIR)/release/doorward" demo
+
+console: ## the console for the browser, from web/, for the next build of the gateway to take in; needs Node.js and npm
+	@scripts/console build
+
+openapi: ## the API's description, anew, for the console to be made of
+	DOORWARD_WRITE=1 cargo test --locked --lib -- --exact api::tests::table::the_console_is_made_of_this_document
 
 test: ## every test, with real ssh and sshd, on SQLite and on a PostgreSQL of its own
 	@scripts/prerequisites test
@@ -25,6 +32,7 @@ test: ## every test, with real ssh and sshd, on SQLite and on a PostgreSQL of it
 
 peers: ## what people run, some hundreds of commands, directly and through the gateway, with other people's clients and a browser too; needs cargo-nextest
 	@scripts/prerequisites peers
+	@scripts/console build
 	@scripts/with-postgres cargo nextest run --locked --profile peers
 
 lint: ## format and clippy, warnings denied

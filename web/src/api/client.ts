@@ -1,0 +1,80 @@
+// Speaks to the API of this host with the cookie that the browser keeps. No secret passes here.
+
+import createClient from "openapi-fetch";
+
+import { setTime } from "../text/time";
+import { sentence } from "../text/words";
+import { connection } from "./connection";
+import type { paths } from "./schema";
+
+/** Why something did not happen, in a sentence for people. */
+export class Failure extends Error {
+  readonly status: number;
+  readonly code: string;
+  readonly hint: string | undefined;
+  /** What is wrong with which field. */
+  readonly fields: Record<string, string>;
+
+  constructor(status: number, body: Problem) {
+    super(sentence(body.detail ?? "The gateway did not understand this"));
+    this.status = status;
+    this.code = body.code ?? "unknown";
+    // Hints that name a route are for programs.
+    this.hint = body.hint && !/\/api\/|^doorward /.test(body.hint) ? sentence(body.hint) : undefined;
+    this.fields = Object.fromEntries((body.fields ?? []).map(({ field, detail }) => [field, sentence(detail)]));
+  }
+}
+
+interface Problem {
+  detail?: string;
+  code?: string;
+  hint?: string;
+  fields?: { field: string; detail: string }[];
+}
+
+const OUT_OF_REACH = "The gateway does not answer. It is tried again; nothing you typed is lost.";
+
+async function watched(input: Request): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(input);
+  } catch (error) {
+    connection.lost();
+    throw new Failure(0, { detail: error instanceof TypeError ? OUT_OF_REACH : String(error), code: "unreachable" });
+  }
+  connection.back();
+  setTime(response.headers.get("date"));
+  if (response.status === 401) connection.signedOut();
+  return response;
+}
+
+export const api = createClient<paths>({ baseUrl: "/", fetch: watched, credentials: "same-origin" });
+
+/** What was asked for, or the failure as an exception. */
+export async function told<T>(answer: Promise<{ data?: T; error?: unknown; response: Response }>): Promise<T> {
+  const { data, error, response } = await answer;
+  if (response.ok) return data as T;
+  throw new Failure(response.status, (error ?? {}) as Problem);
+}
+
+/** The cookie's own two routes, which are no part of the API. */
+async function session(method: "POST" | "DELETE", body?: object): Promise<void> {
+  const response = await fetchOwn("/session", method, body);
+  if (!response.ok) throw new Failure(response.status, await response.json().catch(() => ({})));
+}
+
+async function fetchOwn(path: string, method: string, body?: object): Promise<Response> {
+  try {
+    return await fetch(path, {
+      method,
+      credentials: "same-origin",
+      headers: { "content-type": "application/json" },
+      body: body ? JSON.stringify(body) : null,
+    });
+  } catch {
+    throw new Failure(0, { detail: OUT_OF_REACH, code: "unreachable" });
+  }
+}
+
+export const signIn = (user: string, password: string) => session("POST", { user, password });
+export const signOut = () => session("DELETE");

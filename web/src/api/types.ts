@@ -1,0 +1,28 @@
+// The nouns of the API by the names this application uses. `schema.d.ts` is made of the gateway's
+// own description of it.
+
+import type { components } from "./schema";
+
+type Schemas = components["schemas"];
+
+export type Me = Schemas["Me"];
+export type User = Schemas["User"];
+export type Group = Schemas["Group"];
+export type Target = Schemas["TargetView"];
+export type AccountForm = Schemas["AccountForm"];
+export type Account = Schemas["Account"];
+export type Policy = Schemas["Policy"];
+export type Terms = Schemas["Terms"];
+export type Checkout = Schemas["CheckoutView"];
+export type NewCheckout = Schemas["NewCheckout"];
+export type Session = Schemas["SessionView"];
+export type Recording = Schemas["RecordingView"];
+export type Entry = Schemas["Entry"];
+export type Token = Schemas["Token"];
+export type SshFacts = Schemas["SshFacts"];
+export type Role = User["roles"][number];
+
+export interface Page<T> {
+  items: T[];
+  next?: string | null;
+}

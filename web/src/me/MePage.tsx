@@ -1,0 +1,21 @@
+// About oneself: password, SSH keys, tokens and sign-ins.
+
+import { useTitle } from "../shell/title";
+import { Head } from "../parts/State";
+import { useWho } from "../shell/me";
+import { Keys } from "./Keys";
+import { Password } from "./Password";
+import { Tokens } from "./Tokens";
+
+export function MePage() {
+  const me = useWho();
+  useTitle("You");
+  return (
+    <>
+      <Head title={me.full_name || me.name} says={`${me.name} · ${me.roles.join(", ")}${me.groups.length > 0 ? ` · ${me.groups.join(", ")}` : ""}`} />
+      <Password />
+      <Keys />
+      <Tokens />
+    </>
+  );
+}
