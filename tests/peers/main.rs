@@ -13,6 +13,7 @@ mod apps;
 mod browser;
 mod case;
 mod clients;
+mod console;
 mod differential;
 mod hostile;
 mod lab;
@@ -24,6 +25,7 @@ mod notes;
 #[allow(dead_code)]
 mod people;
 mod scene;
+mod screen;
 mod slow;
 #[path = "../gateway/sshd.rs"]
 #[allow(dead_code)]

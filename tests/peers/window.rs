@@ -20,8 +20,19 @@ pub struct Window {
     _driver: Child,
 }
 
+/// What somebody holds in front of themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Screen {
+    Desk,
+    Phone,
+}
+
 impl Window {
     pub async fn open() -> Self {
+        Self::on(Screen::Desk).await
+    }
+
+    pub async fn on(screen: Screen) -> Self {
         let port = free_port().await;
         let driver = Command::new("chromedriver")
             .arg(format!("--port={port}"))
@@ -44,11 +55,16 @@ impl Window {
             "--window-size=1280,900".to_owned(),
             format!("--user-data-dir={}", profile.path().display()),
         ];
+        let mut options = json!({ "args": arguments });
+        if screen == Screen::Phone {
+            let metrics = json!({ "width": 390, "height": 844, "pixelRatio": 1, "touch": true });
+            options["mobileEmulation"] = json!({ "deviceMetrics": metrics });
+        }
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             // The local authority's certificate is not in Chromium's own list.
             "acceptInsecureCerts": true,
-            "goog:loggingPrefs": { "performance": "ALL" },
-            "goog:chromeOptions": { "args": arguments },
+            "goog:loggingPrefs": { "performance": "ALL", "browser": "ALL" },
+            "goog:chromeOptions": options,
         } } });
         let driver_at = format!("http://127.0.0.1:{port}");
         let mut tries = 0;
