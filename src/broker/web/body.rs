@@ -5,23 +5,18 @@
 
 use std::{
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Weak},
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use futures::Stream;
-use http_body_util::BodyExt as _;
 use hyper::{
     body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint},
     client::conn::http1,
 };
 
-use super::{exchange::Exchange, headers, veil::Veil};
+use super::{exchange::Exchange, headers, veil::Veil, visit::Visit};
 use crate::model::{refusal::Refusal, session::KillReason};
-
-/// How long a client may go on sending after it was refused.
-const LAST_WORDS: Duration = Duration::from_secs(2);
 
 pub enum Body {
     Empty,
@@ -29,7 +24,8 @@ pub enum Body {
     Whole(Option<Bytes>),
     /// The same, as it happens.
     Words(Pin<Box<dyn Stream<Item = Bytes> + Send>>),
-    ToTarget(Passing),
+    /// Over which connection it comes, where somebody waits until it is read.
+    ToTarget(Passing, Weak<Visit>),
     ToPerson(Passing, Way),
 }
 
@@ -67,8 +63,8 @@ impl Body {
         Self::Words(Box::pin(words))
     }
 
-    pub fn to_target(inner: Incoming, exchange: Arc<Exchange>) -> Self {
-        Self::ToTarget(Passing::new(inner, exchange))
+    pub fn to_target(inner: Incoming, exchange: Arc<Exchange>, visit: &Arc<Visit>) -> Self {
+        Self::ToTarget(Passing::new(inner, exchange), Arc::downgrade(visit))
     }
 
     pub fn to_person(
@@ -111,7 +107,6 @@ impl Passing {
                 if let Some(data) = frame.data_ref() {
                     count(&self.exchange, data.len() as u64);
                     if let Err(refusal) = self.exchange.within_room() {
-                        self.exchange.cut(self.inner.take());
                         return Poll::Ready(Some(Err(BodyError::TooMuch(refusal))));
                     }
                 }
@@ -171,14 +166,6 @@ impl Passing {
     }
 }
 
-/// Reads on what was cut, into nothing: a client that is still sending would otherwise find a
-/// closed connection, and not the answer that says why.
-pub async fn let_finish(mut cut: Incoming) {
-    let rest = async { while let Some(Ok(_)) = cut.frame().await {} };
-    // Who sends for longer has had the time to look.
-    tokio::time::timeout(LAST_WORDS, rest).await.ok();
-}
-
 impl HttpBody for Body {
     type Data = Bytes;
     type Error = BodyError;
@@ -194,7 +181,7 @@ impl HttpBody for Body {
                 let word = ready!(words.as_mut().poll_next(cx));
                 Poll::Ready(word.map(|word| Ok(Frame::data(word))))
             }
-            Self::ToTarget(passing) => {
+            Self::ToTarget(passing, _) => {
                 let polled = passing.poll(cx, Exchange::count_in);
                 polled.map_ok(|frame| match frame.into_trailers() {
                     Ok(mut trailers) => {
@@ -212,7 +199,7 @@ impl HttpBody for Body {
         match self {
             Self::Empty | Self::Whole(None) => true,
             Self::Whole(Some(_)) | Self::Words(_) => false,
-            Self::ToTarget(passing) | Self::ToPerson(passing, _) => passing.is_at_end(),
+            Self::ToTarget(passing, _) | Self::ToPerson(passing, _) => passing.is_at_end(),
         }
     }
 
@@ -221,7 +208,7 @@ impl HttpBody for Body {
             Self::Empty | Self::Whole(None) => SizeHint::with_exact(0),
             Self::Whole(Some(text)) => SizeHint::with_exact(text.len() as u64),
             Self::Words(_) => SizeHint::default(),
-            Self::ToTarget(passing) | Self::ToPerson(passing, _) => {
+            Self::ToTarget(passing, _) | Self::ToPerson(passing, _) => {
                 let hint = passing.inner.as_ref().map(HttpBody::size_hint);
                 hint.unwrap_or_default()
             }
@@ -231,12 +218,21 @@ impl HttpBody for Body {
 
 impl Drop for Body {
     fn drop(&mut self) {
-        if let Self::ToPerson(passing, way) = self {
-            let whole = passing.is_read();
-            passing.exchange.answered(whole);
-            if let (Some(way), true) = (way.0.take(), whole) {
-                passing.exchange.give_back(way);
+        match self {
+            Self::ToPerson(passing, way) => {
+                let whole = passing.is_read();
+                passing.exchange.answered(whole);
+                if let (Some(way), true) = (way.0.take(), whole) {
+                    passing.exchange.give_back(way);
+                }
             }
+            // Refused, cut, or the target has heard enough: the answer is still to be read.
+            Self::ToTarget(passing, visit) if !passing.is_read() => {
+                if let (Some(rest), Some(visit)) = (passing.inner.take(), visit.upgrade()) {
+                    visit.let_finish(rest);
+                }
+            }
+            _ => {}
         }
     }
 }

@@ -4,12 +4,12 @@
 use std::{
     error::Error as _,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
-use hyper::{StatusCode, body::Incoming, client::conn::http1};
+use hyper::{StatusCode, client::conn::http1};
 
 use super::{
     body::Body,
@@ -29,8 +29,6 @@ pub struct Exchange {
     room: Room,
     /// Why it was cut before its end, where it moved more.
     refused: OnceLock<Refusal>,
-    /// What was still coming then.
-    cut: Mutex<Option<Incoming>>,
     began: Stopwatch,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
@@ -49,7 +47,6 @@ impl Exchange {
             n,
             room,
             refused: OnceLock::new(),
-            cut: Mutex::default(),
             began: Stopwatch::start(),
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
@@ -101,16 +98,6 @@ impl Exchange {
                 .audit_refused_later("web.request", &refusal);
         }
         Err(refusal)
-    }
-
-    pub fn cut(&self, rest: Option<Incoming>) {
-        *self.cut.lock().unwrap_or_else(PoisonError::into_inner) = rest;
-    }
-
-    /// What was still coming when it was cut.
-    pub fn rest(&self) -> Option<Incoming> {
-        let mut cut = self.cut.lock().unwrap_or_else(PoisonError::into_inner);
-        cut.take()
     }
 
     /// Why it was cut before its end.

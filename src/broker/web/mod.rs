@@ -27,6 +27,7 @@ mod sessions;
 mod socket;
 mod strict;
 mod token;
+mod unread;
 mod veil;
 mod visit;
 

@@ -16,7 +16,7 @@ use tracing::debug;
 
 use super::{
     answer::{Answer, wants_page},
-    body::{self, Body},
+    body::Body,
     callers::{self, Callers},
     exchange::Exchange,
     headers::{self, Told},
@@ -28,6 +28,7 @@ use super::{
     rewrite,
     sessions::{Sessions, WebSession, Wish},
     socket::{self, Asked},
+    unread::Unread,
     veil::{self, Veil},
     visit::Visit,
 };
@@ -75,14 +76,26 @@ impl Proxy {
         let page = wants_page(request.method(), request.headers());
         let is_http1 = request.version() < Version::HTTP_2;
         let asked_to_upgrade = request.headers().contains_key(header::UPGRADE);
-        let (mut response, unclear) = match self.pass(visit, request).await {
-            Ok(response) => (response, false),
-            Err(answer) => (answer.respond(page), answer.is_unclear()),
+        let waits_to_send = is_http1 && request.headers().contains_key(header::EXPECT);
+        let mut request = request.map(Unread::new);
+        let had_body = request.body().is_left();
+        let (mut response, no) = match self.pass(visit, &mut request).await {
+            Ok(response) => (response, None),
+            Err(answer) => (answer.respond(page), Some(answer)),
         };
-        // What follows behind an upgrade was not looked at by `strict`, and what follows a
-        // request that nobody understands may be anything.
+        let unclear = no.as_ref().is_some_and(Answer::is_unclear);
+        // Its client may still be sending, and is not to take a closed door for the answer.
+        let left = request.body_mut().take();
+        let breaks_off = left.is_some() || had_body && no.is_some();
+        if let Some(rest) = left
+            && !waits_to_send
+        {
+            visit.let_finish(rest);
+        }
+        // What follows behind an upgrade was not looked at by `strict`, what follows a request
+        // that nobody understands may be anything, and a body that nobody wants may be long.
         let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-        if is_http1 && (unclear || asked_to_upgrade && !upgraded) {
+        if is_http1 && (unclear || breaks_off || asked_to_upgrade && !upgraded) {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
         }
@@ -92,12 +105,12 @@ impl Proxy {
     async fn pass(
         &self,
         visit: &Arc<Visit>,
-        request: Request<Incoming>,
+        request: &mut Request<Unread>,
     ) -> Result<Response<Body>, Answer> {
         let place = self
             .names
             .place(request.version(), request.uri(), request.headers())?;
-        let asked = Asked::of(&request);
+        let asked = Asked::of(request);
         let method = match asked {
             Some(_) => Method::GET,
             None => request.method().clone(),
@@ -117,23 +130,23 @@ impl Proxy {
         }
         let caller = match self.callers.who(request.headers(), place.host()).await {
             Ok(caller) => caller,
-            Err(unknown) => return self.begin(&place, &request, unknown),
+            Err(unknown) => return self.begin(&place, request, unknown),
         };
         visit.signed_in(&caller.principal, &self.gate);
         if caller.by_cookie {
-            own::not_from_elsewhere(&request, &place)?;
+            own::not_from_elsewhere(request, &place)?;
         }
         own::no_service_worker(request.headers())?;
         let wish = Wish {
             target: &place.target,
-            account: own::account(&request, &caller)?,
+            account: own::account(request, &caller)?,
             peer: visit.peer,
             agent: request.headers().get(header::USER_AGENT),
         };
         let account = wish.account.clone();
         if !self.sessions.stands(&caller, &wish)
             && let Some(page) = self
-                .waits(&caller, &place, account.as_ref(), &request)
+                .waits(&caller, &place, account.as_ref(), request)
                 .await
         {
             return Ok(page);
@@ -142,17 +155,17 @@ impl Proxy {
             Ok(session) => session,
             Err(no) => {
                 return self
-                    .asks(&caller, &place, account.as_ref(), &request, no)
+                    .asks(&caller, &place, account.as_ref(), request, no)
                     .await;
             }
         };
         self.allowed(&session, &method, &path, asked, &place.target)
             .await?;
         if asked.is_some() {
-            same_origin(&request, &place.authority)?;
+            same_origin(request, &place.authority)?;
         }
         let room = session.permit().room(method.as_str(), &path);
-        let announced = request.body().size_hint().lower();
+        let announced = request.body().announced();
         if let Err(much) = room.holds(announced, 0) {
             let refusal = session.permit().too_much(much);
             return Err(self.refused(&session, &refusal, &place.target).await);
@@ -253,16 +266,16 @@ impl Proxy {
     async fn forward(
         &self,
         mut passage: Passage<'_>,
-        request: Request<Incoming>,
+        request: &mut Request<Unread>,
         method: Method,
     ) -> Result<Response<Body>, Answer> {
-        let (mut parts, incoming) = request.into_parts();
-        let body = match incoming.is_end_stream() {
-            true => Body::Empty,
-            false => Body::to_target(incoming, passage.exchange.clone()),
-        };
-        parts.extensions.clear();
+        let (mut parts, ()) = Request::new(()).into_parts();
         parts.method = method;
+        parts.headers = std::mem::take(request.headers_mut());
+        let body = match request.body_mut().take() {
+            None => Body::Empty,
+            Some(body) => Body::to_target(body, passage.exchange.clone(), passage.visit),
+        };
         // Only what has no body can be sent twice.
         let again = (passage.session.means().can_lapse() && matches!(body, Body::Empty))
             .then(|| parts.clone());
@@ -341,9 +354,6 @@ impl Passage<'_> {
         let sent = self.send(request).await;
         if sent.is_err() {
             self.exchange.failed("no answer");
-            if let Some(rest) = self.exchange.rest() {
-                self.visit.drive(body::let_finish(rest));
-            }
         }
         sent
     }
@@ -506,7 +516,7 @@ impl Passage<'_> {
 
 /// A page of another place may open a WebSocket with this place's cookies, so the browser's
 /// word for where it comes from must be this place (RFC 6455 s10.2). Programs send none.
-fn same_origin(request: &Request<Incoming>, authority: &str) -> Result<(), Answer> {
+fn same_origin(request: &Request<Unread>, authority: &str) -> Result<(), Answer> {
     let mut origins = request.headers().get_all(header::ORIGIN).iter();
     let own = format!("https://{authority}");
     let same = |origin: &HeaderValue| origin.as_bytes().eq_ignore_ascii_case(own.as_bytes());

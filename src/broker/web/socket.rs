@@ -18,7 +18,6 @@ use aws_lc_rs::rand;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode, Version,
-    body::Incoming,
     ext::Protocol,
     header::{self, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION},
     upgrade::OnUpgrade,
@@ -36,6 +35,7 @@ use super::{
     exchange::Exchange,
     pool::Way,
     proxy::{Passage, Proxy},
+    unread::Unread,
 };
 use crate::kill::KillSwitch;
 
@@ -57,7 +57,7 @@ pub enum Asked {
 }
 
 impl Asked {
-    pub fn of(request: &Request<Incoming>) -> Option<Self> {
+    pub fn of(request: &Request<Unread>) -> Option<Self> {
         if request.version() == Version::HTTP_2 {
             let protocol = request.extensions().get::<Protocol>()?;
             let is_it = request.method() == Method::CONNECT && protocol.as_str() == "websocket";
@@ -74,10 +74,10 @@ impl Asked {
 pub async fn open(
     proxy: &Proxy,
     mut passage: Passage<'_>,
-    mut request: Request<Incoming>,
+    request: &mut Request<Unread>,
     asked: Asked,
 ) -> Result<Response<Body>, Answer> {
-    let person = hyper::upgrade::on(&mut request);
+    let person = hyper::upgrade::on(&mut *request);
     let mut headers = std::mem::take(request.headers_mut());
     proxy.make_ready(&passage, &mut headers);
     let own = HeaderValue::from_static;

@@ -13,11 +13,11 @@ use std::{
     time::Duration,
 };
 
-use hyper::header::HeaderValue;
+use hyper::{body::Incoming, header::HeaderValue};
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::sessions::WebSession;
+use super::{sessions::WebSession, unread};
 use crate::{
     broker::Arrival,
     kill::{KillSwitch, Registration},
@@ -45,7 +45,7 @@ struct State {
     /// Who has proven who they are; the connection ends with each of them.
     present: HashMap<UserId, Registration>,
     watches: HashMap<SessionId, Watch>,
-    /// What was upgraded lives on beside its request.
+    /// What was upgraded, or is still sent, lives on beside its request.
     sockets: JoinSet<()>,
 }
 
@@ -114,14 +114,22 @@ impl Visit {
         InFlight(in_flight)
     }
 
-    /// Drives a connection that was upgraded.
+    /// Drives what goes on when its request was answered.
     pub fn drive(&self, socket: impl Future<Output = ()> + Send + 'static) {
         let sockets = &mut self.state().sockets;
         while sockets.try_join_next().is_some() {}
         sockets.spawn(socket);
     }
 
-    /// Waits for what was upgraded.
+    /// Reads on what nobody reads any more, beside its answer.
+    pub fn let_finish(&self, rest: Incoming) {
+        // Where there is no runtime any more there is no connection either.
+        if tokio::runtime::Handle::try_current().is_ok() {
+            self.drive(unread::let_finish(rest));
+        }
+    }
+
+    /// Waits for what was upgraded, and for what is still read.
     pub async fn over(&self) {
         let mut sockets = std::mem::take(&mut self.state().sockets);
         while sockets.join_next().await.is_some() {}

@@ -12,6 +12,7 @@ mod pass;
 mod raw;
 mod shapes;
 mod sockets;
+mod unread;
 mod veil;
 mod way;
 
@@ -161,21 +162,10 @@ impl Seen {
     }
 }
 
-/// `CURLE_HTTP2_STREAM`.
-const STREAM_FAULT: i32 = 92;
-
 async fn seen(mut curl: Command, url: &str) -> Seen {
     curl.args(["-i", "-w", "\n%{http_code} %{http_version}"])
         .arg(url);
-    let mut output = curl.output().await.expect("curl is installed");
-    // Over HTTP/2 curl takes a no that comes while it still sends a body for a fault of the
-    // stream, now and then.
-    for _ in 0..5 {
-        if output.status.code() != Some(STREAM_FAULT) {
-            break;
-        }
-        output = curl.output().await.unwrap();
-    }
+    let output = curl.output().await.expect("curl is installed");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{error}\n{text}");

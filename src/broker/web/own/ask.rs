@@ -8,8 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use http_body_util::{BodyExt as _, Limited};
 use hyper::{
-    HeaderMap, Request, Response, StatusCode,
-    body::Incoming,
+    Request, Response, StatusCode,
     header::{self, HeaderValue},
 };
 use tokio::time::timeout;
@@ -18,7 +17,7 @@ use super::{see_other, set_cookie, shown, wait, wants_window};
 use crate::{
     broker::web::{
         answer::Answer, body::Body, callers::Caller, headers, host::Place, proxy::Proxy,
-        visit::Visit,
+        unread::Unread, visit::Visit,
     },
     model::{
         checkout::{Ask, Checkout, Place as Asked, State},
@@ -55,7 +54,7 @@ impl Proxy {
         caller: &Caller,
         place: &Place,
         account: Option<&AccountName>,
-        request: &Request<Incoming>,
+        request: &Request<Unread>,
     ) -> Option<Response<Body>> {
         if !caller.by_cookie || !wants_window(request) {
             return None;
@@ -80,7 +79,7 @@ impl Proxy {
         caller: &Caller,
         place: &Place,
         account: Option<&AccountName>,
-        request: &Request<Incoming>,
+        request: &Request<Unread>,
         no: Answer,
     ) -> Result<Response<Body>, Answer> {
         if !caller.by_cookie || !wants_window(request) || !no.asking_helps() {
@@ -145,7 +144,7 @@ impl Proxy {
         &self,
         visit: &Arc<Visit>,
         place: &Place,
-        request: Request<Incoming>,
+        request: &mut Request<Unread>,
     ) -> Result<Response<Body>, Answer> {
         let (caller, mut form) = self.form_of_own_page(visit, place, request).await?;
         let to = self.way_back(place, &form)?;
@@ -180,7 +179,7 @@ impl Proxy {
         &self,
         visit: &Arc<Visit>,
         place: &Place,
-        request: Request<Incoming>,
+        request: &mut Request<Unread>,
     ) -> Result<Response<Body>, Answer> {
         let (caller, form) = self.form_of_own_page(visit, place, request).await?;
         let account = account_of(&form)?;
@@ -202,7 +201,7 @@ impl Proxy {
         &self,
         visit: &Arc<Visit>,
         place: &Place,
-        request: Request<Incoming>,
+        request: &mut Request<Unread>,
     ) -> Result<Response<Body>, Answer> {
         let (_, form) = self.form_of_own_page(visit, place, request).await?;
         let to = self.way_back(place, &form)?;
@@ -219,17 +218,15 @@ impl Proxy {
     }
 
     /// Who sends a form of the gateway's own page, and what it says. Read to its end before
-    /// anything is answered: over HTTP/2 a client that still sends takes an early no for a
-    /// fault of the connection.
+    /// anything is answered.
     async fn form_of_own_page(
         &self,
         visit: &Arc<Visit>,
         place: &Place,
-        request: Request<Incoming>,
+        request: &mut Request<Unread>,
     ) -> Result<(Arc<Caller>, Fields), Answer> {
-        let (parts, body) = request.into_parts();
-        let form = form_of(&parts.headers, body).await;
-        let caller = self.at_own_page(visit, place, &parts.headers).await?;
+        let form = read(request).await;
+        let caller = self.at_own_page(visit, place, request.headers()).await?;
         Ok((caller, form?))
     }
 
@@ -267,7 +264,7 @@ impl Written {
 
 /// The account that is meant: a header of a program, or what was chosen in this browser.
 pub fn account(
-    request: &Request<Incoming>,
+    request: &Request<Unread>,
     caller: &Caller,
 ) -> Result<Option<AccountName>, Answer> {
     let mut named = request.headers().get_all(headers::ACCOUNT).iter();
@@ -303,12 +300,13 @@ fn account_of(form: &Fields) -> Result<Option<AccountName>, Answer> {
     }
 }
 
-async fn form_of(headers: &HeaderMap, body: Incoming) -> Result<Fields, Answer> {
+async fn read(request: &mut Request<Unread>) -> Result<Fields, Answer> {
     let broken = || Answer::bad_request("form", "the form broke off, or is too large");
+    let body = request.body_mut().read().ok_or_else(broken)?;
     let body = timeout(PATIENCE, Limited::new(body, LARGEST).collect()).await;
     let body = body.map_err(|_| broken())?.map_err(|_| broken())?;
     let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
-    if headers.get(header::CONTENT_TYPE) != Some(&kind) {
+    if request.headers().get(header::CONTENT_TYPE) != Some(&kind) {
         return Err(Answer::bad_request("form", "a form is expected"));
     }
     Fields::read(&body.to_bytes()).map_err(|error| Answer::bad_request("form", error.to_string()))

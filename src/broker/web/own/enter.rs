@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use hyper::{Request, Response, body::Incoming};
+use hyper::{Request, Response};
 use tracing::warn;
 
 use super::{see_other, set_cookie, wants_window};
@@ -17,6 +17,7 @@ use crate::{
         headers::TOKEN,
         host::Place,
         proxy::Proxy,
+        unread::Unread,
         visit::Visit,
     },
     identity::{
@@ -42,7 +43,7 @@ impl Proxy {
     pub fn begin(
         &self,
         place: &Place,
-        request: &Request<Incoming>,
+        request: &Request<Unread>,
         unknown: Unknown,
     ) -> Result<Response<Body>, Answer> {
         let headers = request.headers();
@@ -76,7 +77,7 @@ impl Proxy {
         &self,
         visit: &Arc<Visit>,
         place: &Place,
-        request: &Request<Incoming>,
+        request: &Request<Unread>,
     ) -> Result<Response<Body>, Answer> {
         let query = request.uri().query().unwrap_or_default();
         let fields = Fields::read(query.as_bytes());

@@ -13,7 +13,6 @@ use std::sync::{Arc, Weak};
 
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
-    body::Incoming,
     header::{self, HeaderName, HeaderValue},
 };
 use tokio::time::{MissedTickBehavior, interval};
@@ -26,6 +25,7 @@ use super::{
     callers::Caller,
     host::Place,
     proxy::Proxy,
+    unread::Unread,
     visit::Visit,
 };
 use crate::{
@@ -49,16 +49,16 @@ impl Proxy {
         visit: &Arc<Visit>,
         place: &Place,
         path: &CanonicalPath,
-        request: Request<Incoming>,
+        request: &mut Request<Unread>,
     ) -> Result<Response<Body>, Answer> {
         let path = path.as_str().strip_prefix(OWN).unwrap_or_default();
         match (request.method(), path) {
-            (&Method::GET, "/enter") => self.enter(visit, place, &request).await,
-            (&Method::GET, "/events") => self.events(visit, place, &request).await,
+            (&Method::GET, "/enter") => self.enter(visit, place, request).await,
+            (&Method::GET, "/events") => self.events(visit, place, request).await,
             (&Method::POST, "/ask") => self.ask(visit, place, request).await,
             (&Method::POST, "/cancel") => self.cancel(visit, place, request).await,
             (&Method::POST, "/account") => self.choose_account(visit, place, request).await,
-            (&Method::POST, "/sign-out") => self.sign_out(visit, place, &request).await,
+            (&Method::POST, "/sign-out") => self.sign_out(visit, place, request).await,
             _ => Err(Answer::nothing_here()),
         }
     }
@@ -85,7 +85,7 @@ impl Proxy {
         &self,
         visit: &Arc<Visit>,
         place: &Place,
-        request: &Request<Incoming>,
+        request: &Request<Unread>,
     ) -> Result<Response<Body>, Answer> {
         let caller = self.at_own_page(visit, place, request.headers()).await?;
         if !caller.by_cookie {
@@ -159,7 +159,7 @@ async fn look(proxy: &Proxy) {
 
 /// A cookie speaks for its host alone: a page of another host, be it a sibling, may lead
 /// somebody here, and do nothing in their name. (`SameSite` would let siblings.)
-pub fn not_from_elsewhere(request: &Request<Incoming>, place: &Place) -> Result<(), Answer> {
+pub fn not_from_elsewhere(request: &Request<Unread>, place: &Place) -> Result<(), Answer> {
     let headers = request.headers();
     let reads = *request.method() == Method::GET || *request.method() == Method::HEAD;
     let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
@@ -195,7 +195,7 @@ pub fn no_service_worker(headers: &HeaderMap) -> Result<(), Answer> {
 }
 
 /// Whether a person looks at what is answered, in a window and not in a frame.
-fn wants_window(request: &Request<Incoming>) -> bool {
+fn wants_window(request: &Request<Unread>) -> bool {
     *request.method() == Method::GET
         && wants_page(request.method(), request.headers())
         && is_window(request.headers())

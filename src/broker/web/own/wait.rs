@@ -7,14 +7,15 @@ use std::{sync::Arc, time::Duration};
 use futures::stream;
 use hyper::{
     Request, Response, StatusCode,
-    body::{Bytes, Incoming},
+    body::Bytes,
     header::{self, HeaderValue},
 };
 
 use super::{ask::signed_in_as, shown};
 use crate::{
     broker::web::{
-        answer::Answer, body::Body, callers::Caller, host::Place, proxy::Proxy, visit::Visit,
+        answer::Answer, body::Body, callers::Caller, host::Place, proxy::Proxy,
+        unread::Unread, visit::Visit,
     },
     model::{
         checkout::{Checkout, EndReason, State},
@@ -49,7 +50,7 @@ impl Proxy {
         &self,
         visit: &Arc<Visit>,
         place: &Place,
-        request: &Request<Incoming>,
+        request: &Request<Unread>,
     ) -> Result<Response<Body>, Answer> {
         let caller = self.callers.who(request.headers(), place.host()).await?;
         visit.signed_in(&caller.principal, &self.gate);
