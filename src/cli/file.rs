@@ -1,4 +1,4 @@
-//! `sessions files`: what moved by sftp and scp in one session.
+//! `sessions files`: what moved by sftp, scp and HTTP in one session.
 //!
 //! Paths are shown as the log keeps them, which does nothing to a terminal.
 

@@ -39,7 +39,7 @@ pub struct Sessions {
 
 #[derive(Subcommand)]
 enum About {
-    /// What moved by sftp and scp in one session
+    /// What moved by sftp, scp and HTTP in one session
     Files(file::Files),
 }
 

@@ -1,4 +1,4 @@
-//! What moved by sftp or scp: one entry a file or change, as the file log keeps it.
+//! What moved by sftp, scp or HTTP: one entry a file or change, as the file log keeps it.
 //!
 //! Pure. A path is kept as text that says every byte and does nothing to a terminal; never
 //! a byte of a file's content.
@@ -18,7 +18,7 @@ use super::{
 pub struct Moved {
     pub op: FileOp,
     pub path: FilePath,
-    /// The other path of a rename, link or copy.
+    /// The other path of a rename, link or copy; the name that came with a file over HTTP.
     pub to: Option<FilePath>,
     /// Of the content, as far as it passed and, on the way up, was acknowledged.
     pub bytes: u64,

@@ -88,6 +88,10 @@ impl Search {
                     lines.take(event.at, text, |at, line| found.extend(self.line(at, line)));
                 }
                 Kind::Request(json) => found.extend(self.line(event.at, json)),
+                // What an answer says in words is the names of files.
+                Kind::Answer(json) if json.contains("\"files\":") => {
+                    found.extend(self.line(event.at, json));
+                }
                 _ => {}
             }
         }

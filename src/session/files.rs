@@ -4,7 +4,10 @@
 //! Bounded: where the store is slower than the files, whoever moves them waits. What a cut
 //! leaves is written without waiting, as there is nobody left who could.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    ops::Deref,
+    sync::{Mutex, PoisonError},
+};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use data_encoding::HEXLOWER;
@@ -24,8 +27,9 @@ use crate::{
 /// Rows that may wait for the clerk, of all sessions.
 pub const MOST_WAITING: usize = 1_024;
 
-pub struct FileLog<'a> {
-    session: &'a Session,
+/// Held by reference, or by whoever shares the session.
+pub struct FileLog<S: Deref<Target = Session>> {
+    session: S,
     channel: u32,
     recording: Option<RecordingId>,
     tally: Mutex<Tally>,
@@ -44,8 +48,11 @@ struct Tally {
     bytes_down: u64,
 }
 
-impl<'a> FileLog<'a> {
-    pub(super) fn new(session: &'a Session, channel: u32, recording: Option<RecordingId>) -> Self {
+impl<S: Deref<Target = Session>> FileLog<S> {
+    /// The log of the session's next channel; when it is dropped the channel is closed and
+    /// audited.
+    pub fn of(session: S, recording: Option<RecordingId>) -> Self {
+        let channel = session.next_file_channel();
         Self {
             session,
             channel,
@@ -126,10 +133,10 @@ impl Tally {
     }
 }
 
-impl Drop for FileLog<'_> {
+impl<S: Deref<Target = Session>> Drop for FileLog<S> {
     fn drop(&mut self) {
         let tally = self.tally.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let session = self.session;
+        let session = &*self.session;
         let message = format!(
             "{} files up, {} down, {} changes, {} refused",
             tally.files_up, tally.files_down, tally.changes, tally.refused

@@ -42,7 +42,7 @@ use crate::{
     kill::{KillSwitch, Leashed, Registration},
     model::{
         audit::{Actor, AuditEvent},
-        ids::{RecordingId, SessionId},
+        ids::SessionId,
         name::AccountName,
         permit::Permit,
         principal::Principal,
@@ -220,10 +220,13 @@ impl Session {
         }
     }
 
-    /// The file log of one channel; when it is dropped the channel is closed and audited.
-    pub fn file_log(&self, recording: Option<RecordingId>) -> FileLog<'_> {
-        let channel = self.file_channels.fetch_add(1, Ordering::Relaxed) + 1;
-        FileLog::new(self, channel, recording)
+    /// Waits until one more row of a file log may go to the clerk.
+    pub async fn room_for_file(&self) {
+        drop(self.gate.file_room().await);
+    }
+
+    fn next_file_channel(&self) -> u32 {
+        self.file_channels.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Adds to what went from the person to the target.

@@ -1,4 +1,4 @@
-//! The file log: what moved by sftp and scp. Written once, never changed.
+//! The file log: what moved by sftp, scp and HTTP. Written once, never changed.
 
 use super::{
     Listing, Order, Page, Result, Source, StoreError, Tx,

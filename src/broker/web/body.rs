@@ -15,7 +15,7 @@ use hyper::{
     client::conn::http1,
 };
 
-use super::{exchange::Exchange, headers, veil::Veil, visit::Visit};
+use super::{exchange::Exchange, file::Transfer, headers, veil::Veil, visit::Visit};
 use crate::model::{refusal::Refusal, session::KillReason};
 
 pub enum Body {
@@ -34,6 +34,8 @@ pub struct Passing {
     /// None once it was cut.
     inner: Option<Incoming>,
     exchange: Arc<Exchange>,
+    /// Where it is a file.
+    file: Option<Transfer>,
     ended: bool,
     /// Only over an answer.
     veil: Option<Box<Veil>>,
@@ -63,27 +65,34 @@ impl Body {
         Self::Words(Box::pin(words))
     }
 
-    pub fn to_target(inner: Incoming, exchange: Arc<Exchange>, visit: &Arc<Visit>) -> Self {
-        Self::ToTarget(Passing::new(inner, exchange), Arc::downgrade(visit))
+    pub fn to_target(
+        inner: Incoming,
+        exchange: Arc<Exchange>,
+        file: Option<Transfer>,
+        visit: &Arc<Visit>,
+    ) -> Self {
+        Self::ToTarget(Passing::new(inner, exchange, file), Arc::downgrade(visit))
     }
 
     pub fn to_person(
         inner: Incoming,
         exchange: Arc<Exchange>,
+        file: Option<Transfer>,
         way: Option<http1::SendRequest<Self>>,
         veil: Option<Veil>,
     ) -> Self {
-        let mut passing = Passing::new(inner, exchange);
+        let mut passing = Passing::new(inner, exchange, file);
         passing.veil = veil.map(Box::new);
         Self::ToPerson(passing, Way(way))
     }
 }
 
 impl Passing {
-    fn new(inner: Incoming, exchange: Arc<Exchange>) -> Self {
+    fn new(inner: Incoming, exchange: Arc<Exchange>, file: Option<Transfer>) -> Self {
         Self {
             inner: Some(inner),
             exchange,
+            file,
             ended: false,
             veil: None,
             trailers: None,
@@ -108,6 +117,9 @@ impl Passing {
                     count(&self.exchange, data.len() as u64);
                     if let Err(refusal) = self.exchange.within_room() {
                         return Poll::Ready(Some(Err(BodyError::TooMuch(refusal))));
+                    }
+                    if let Some(file) = &mut self.file {
+                        file.add(data);
                     }
                 }
                 Poll::Ready(Some(Ok(frame)))
@@ -212,6 +224,14 @@ impl HttpBody for Body {
                 let hint = passing.inner.as_ref().map(HttpBody::size_hint);
                 hint.unwrap_or_default()
             }
+        }
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        if let Some(file) = self.file.take() {
+            self.exchange.moved(file, self.is_read());
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::{
     error::Error as _,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -13,6 +13,7 @@ use hyper::{StatusCode, client::conn::http1};
 
 use super::{
     body::Body,
+    file::{End, Transfer},
     record::{self, AnswerLine},
     sessions::WebSession,
     visit::InFlight,
@@ -35,6 +36,8 @@ pub struct Exchange {
     status: OnceLock<StatusCode>,
     error: OnceLock<String>,
     whole: AtomicBool,
+    /// Files whose body is over, and whether it was read to its end.
+    moved: Mutex<Vec<(Transfer, bool)>>,
     _in_flight: InFlight,
 }
 
@@ -53,6 +56,7 @@ impl Exchange {
             status: OnceLock::new(),
             error: OnceLock::new(),
             whole: AtomicBool::new(false),
+            moved: Mutex::default(),
             _in_flight: in_flight,
         })
     }
@@ -129,6 +133,12 @@ impl Exchange {
         self.whole.store(whole, Ordering::Relaxed);
     }
 
+    /// As much of a file as there was has passed.
+    pub fn moved(&self, file: Transfer, whole: bool) {
+        let mut moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        moved.push((file, whole));
+    }
+
     pub fn give_back(&self, way: http1::SendRequest<Body>) {
         self.session.pool().back(way);
     }
@@ -142,15 +152,23 @@ impl Drop for Exchange {
             (None, Some(error)) => Some(error),
             (None, None) => Some("not read to its end".to_owned()),
         };
+        let status = self.status.get().copied();
+        let moved = std::mem::take(self.moved.get_mut().unwrap_or_else(PoisonError::into_inner));
+        let moved = moved.into_iter();
+        let moved: Vec<_> = moved
+            .flat_map(|(file, whole)| file.end(End { whole, status }))
+            .collect();
         let line = AnswerLine {
             n: self.n,
-            status: self.status.get().copied().and_then(record::status),
+            status: status.and_then(record::status),
             bytes_in: *self.bytes_in.get_mut(),
             bytes_out: *self.bytes_out.get_mut(),
             ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
             error,
+            files: moved.iter().map(Into::into).collect(),
         };
         self.session.recorded(&line);
+        moved.into_iter().for_each(|file| self.session.moved(file));
         self.session.over();
     }
 }

@@ -19,6 +19,7 @@ use super::{
     body::Body,
     callers::{self, Callers},
     exchange::Exchange,
+    file::Transfer,
     headers::{self, Told},
     host::Names,
     inject::Injected,
@@ -65,6 +66,10 @@ pub struct Passage<'a> {
     pub ways_in: &'a WaysIn,
     /// The host as the person knows it.
     pub authority: &'a str,
+    /// What was asked for, as it was decided on.
+    pub method: Method,
+    pub path: CanonicalPath,
+    /// The same as the target has it.
     pub path_and_query: PathAndQuery,
     pub visit: &'a Arc<Visit>,
     pub sessions: &'a Sessions,
@@ -207,13 +212,15 @@ impl Proxy {
             target: &place.target,
             ways_in: self.gate.ways_in(),
             authority: &place.authority,
+            method,
+            path,
             path_and_query,
             visit,
             sessions: &self.sessions,
         };
         match asked {
             Some(asked) => socket::open(self, passage, request, asked).await,
-            None => self.forward(passage, request, method).await,
+            None => self.forward(passage, request).await,
         }
     }
 
@@ -267,14 +274,19 @@ impl Proxy {
         &self,
         mut passage: Passage<'_>,
         request: &mut Request<Unread>,
-        method: Method,
     ) -> Result<Response<Body>, Answer> {
         let (mut parts, ()) = Request::new(()).into_parts();
-        parts.method = method;
+        parts.method = passage.method.clone();
         parts.headers = std::mem::take(request.headers_mut());
         let body = match request.body_mut().take() {
             None => Body::Empty,
-            Some(body) => Body::to_target(body, passage.exchange.clone(), passage.visit),
+            Some(body) => {
+                let file = Transfer::up(&parts.method, &passage.path, &parts.headers);
+                if file.is_some() {
+                    passage.session.room_for_file().await;
+                }
+                Body::to_target(body, passage.exchange.clone(), file, passage.visit)
+            }
         };
         // Only what has no body can be sent twice.
         let again = (passage.session.means().can_lapse() && matches!(body, Body::Empty))
@@ -293,7 +305,7 @@ impl Proxy {
             let why = "the target changed the protocol without being asked";
             return Err(Answer::target("target-garbled", why));
         }
-        passage.passed_on(answer, way)
+        passage.passed_on(answer, way).await
     }
 
     /// The headers as the target gets them.
@@ -477,7 +489,7 @@ impl Passage<'_> {
     }
 
     /// The target's answer as the person gets it.
-    pub fn passed_on(
+    pub async fn passed_on(
         self,
         answer: Response<Incoming>,
         way: Option<hyper::client::conn::http1::SendRequest<Body>>,
@@ -492,7 +504,12 @@ impl Passage<'_> {
         self.translate(&mut parts.headers);
         let veil = Veil::over(&self.injected, &parts.headers);
         self.exchange.status(parts.status);
-        let body = Body::to_person(incoming, self.exchange, way, veil);
+        let file = Transfer::down(&self.method, &self.path, parts.status, &parts.headers)
+            .filter(|_| !incoming.is_end_stream());
+        if file.is_some() {
+            self.session.room_for_file().await;
+        }
+        let body = Body::to_person(incoming, self.exchange, file, way, veil);
         Ok(Response::from_parts(parts, body))
     }
 

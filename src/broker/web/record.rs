@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use hyper::{StatusCode, Version};
 use serde::Serialize;
 
+use super::file::FileLine;
 use crate::model::web::CanonicalPath;
 
 #[derive(Serialize)]
@@ -26,7 +27,7 @@ pub struct RequestLine<'a> {
 }
 
 #[derive(Serialize)]
-pub struct AnswerLine {
+pub struct AnswerLine<'a> {
     pub n: u64,
     /// None where there was no answer.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,6 +37,9 @@ pub struct AnswerLine {
     pub ms: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Those that it moved.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileLine<'a>>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)]

@@ -7,7 +7,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     net::SocketAddr,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -15,7 +15,7 @@ use std::{
 
 use hyper::header::HeaderValue;
 use serde::Serialize;
-use tokio::sync::OnceCell;
+use tokio::{sync::OnceCell, time::timeout};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::warn;
 
@@ -31,6 +31,7 @@ use crate::{
     clock::Stopwatch,
     kill::KillSwitch,
     model::{
+        file::Moved,
         ids::{SessionId, TokenId},
         name::{AccountName, TargetName},
         permit::Permit,
@@ -42,7 +43,7 @@ use crate::{
         web::Web,
     },
     recording::{Content, Track},
-    session::{Claim, Gate, Session},
+    session::{Claim, FileLog, Gate, Session},
 };
 
 /// Without a request or an open stream a session ends after this long.
@@ -51,6 +52,8 @@ const UNUSED_FOR: Duration = Duration::from_secs(300);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long it is remembered why somebody's session ended.
 const REMEMBERED_FOR: Duration = Duration::from_secs(3_600);
+/// How long a file waits for those before it to be written down.
+const ROOM_WITHIN: Duration = Duration::from_secs(10);
 /// HTTP/2 where the target speaks it.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
@@ -351,6 +354,8 @@ pub struct WebSession {
     pool: Pool,
     means: Means,
     track: Track,
+    /// Of the files that it moves, once there is one.
+    files: OnceLock<FileLog<Arc<Session>>>,
     requests: AtomicU64,
     in_use: AtomicUsize,
     began: Stopwatch,
@@ -404,6 +409,7 @@ impl WebSession {
             pool,
             means,
             track,
+            files: OnceLock::new(),
             requests: AtomicU64::new(0),
             in_use: AtomicUsize::new(0),
             began: Stopwatch::start(),
@@ -472,6 +478,24 @@ impl WebSession {
 
     pub fn recorded(&self, line: &impl Serialize) {
         self.track.answer(&record::json(line));
+    }
+
+    /// Waits where more files were moved than are written down, but not for ever: each is
+    /// written down all the same.
+    pub async fn room_for_file(&self) {
+        let room = timeout(ROOM_WITHIN, self.session.room_for_file()).await;
+        if room.is_err() {
+            warn!(session = %self.id(), "File log far behind");
+        }
+    }
+
+    /// Writes down a file that is over.
+    pub fn moved(&self, file: Moved) {
+        let begun = || {
+            let recording = self.track.recording().map(|recording| recording.id.clone());
+            FileLog::of(self.session.clone(), recording)
+        };
+        self.files.get_or_init(begun).enter_at_the_end(file);
     }
 
     pub fn count_in(&self, bytes: u64) {

@@ -104,7 +104,7 @@ pub async fn open(
         return Err(Answer::send_again());
     }
     if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return passage.passed_on(answer, None);
+        return passage.passed_on(answer, None).await;
     }
     let target = hyper::upgrade::on(&mut answer);
     let mut headers = std::mem::take(answer.headers_mut());

@@ -5,7 +5,7 @@
 
 mod inert;
 mod pace;
-mod requests;
+pub mod requests;
 
 use std::{
     fs::File,

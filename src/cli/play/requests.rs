@@ -1,4 +1,5 @@
-//! What went to a web target, shown as one line for each request once its answer is known.
+//! What went to a web target, shown as one line for each request once its answer is known,
+//! and one for each file behind it.
 //!
 //! Shows what was recorded and asks nobody. Whatever the target or the person made up for a
 //! path or a reason comes out inert.
@@ -77,15 +78,52 @@ fn line(at: f64, request: &Value, answer: Option<&Value>) -> String {
             )
         }
     };
-    format!(
+    let mut lines = format!(
         "{}\r\n",
         one_line(&format!("{at:9.3}  {method} {path}  {became}"))
+    );
+    let files = answer.and_then(|answer| answer["files"].as_array());
+    for file in files.into_iter().flatten() {
+        lines.push_str(&format!("{:9}  {}\r\n", "", one_line(&moved(file))));
+    }
+    lines
+}
+
+/// `file down /export as report.csv, 7 bytes, complete, SHA-256 9f86…`.
+pub fn moved(file: &Value) -> String {
+    let text = |name: &str| json::text(file, name);
+    let name = match file["name"].as_str() {
+        Some(name) => format!(" as {name}"),
+        None => String::new(),
+    };
+    format!(
+        "file {} {}{name}, {} bytes, {}, SHA-256 {}",
+        text("direction"),
+        text("path"),
+        file["bytes"].as_u64().unwrap_or(0),
+        text("result"),
+        text("sha256"),
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_a_line_behind_its_request() {
+        let mut requests = Requests::default();
+        requests.asked(1.5, r#"{"n":1,"method":"GET","path":"/export"}"#);
+        let shown = requests.answered(
+            r#"{"n":1,"status":200,"bytes_out":7,"ms":3,"files":[{"direction":"down","path":"/export","name":"a\u001b.csv","bytes":7,"sha256":"9f86","result":"complete"}]}"#,
+        );
+        let lines: Vec<_> = shown.split_terminator("\r\n").collect();
+        assert_eq!(lines.len(), 2, "{shown:?}");
+        let file = lines[1].trim_start();
+        assert!(file.starts_with("file down /export as a"), "{file}");
+        assert!(file.ends_with(".csv, 7 bytes, complete, SHA-256 9f86"), "{file}");
+        assert!(!shown.contains('\u{1b}'), "{shown:?}");
+    }
 
     #[test]
     fn a_request_is_one_line_with_what_became_of_it() {

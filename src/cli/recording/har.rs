@@ -12,6 +12,7 @@ use crate::{
     cli::{
         exit::{Exit, Failure},
         json,
+        play::requests::moved,
     },
     model::{name::TargetName, time::Timestamp, ways_in::WebWay},
     recording::{Cast, CastError, Kind},
@@ -167,8 +168,10 @@ fn entry(about: &About, at: f64, request: &Value, answer: Option<&Value>) -> Val
         (None, true) => Some("a WebSocket, for as long as it was open".to_owned()),
         (None, false) => None,
     };
-    if let Some(comment) = comment {
-        entry["comment"] = json!(comment);
+    let files = answer["files"].as_array().into_iter().flatten().map(moved);
+    let comments: Vec<_> = comment.into_iter().chain(files).collect();
+    if !comments.is_empty() {
+        entry["comment"] = json!(comments.join("; "));
     }
     entry
 }
@@ -285,7 +288,7 @@ mod tests {
             r#"[0.25,"request","{\"n\":1,\"method\":\"GET\",\"path\":\"/a?page=2&token=***\",\"peer\":\"127.0.0.1:1\",\"agent\":\"curl/8\",\"http\":\"HTTP/2\"}"]"#,
             r#"[0.3,"request","{\"n\":2,\"method\":\"POST\",\"path\":\"/b\",\"peer\":\"127.0.0.1:1\"}"]"#,
             r#"[0.4,"answer","{\"n\":2,\"bytes_in\":7,\"bytes_out\":0,\"ms\":100,\"error\":\"no answer\"}"]"#,
-            r#"[0.5,"answer","{\"n\":1,\"status\":404,\"bytes_in\":0,\"bytes_out\":12,\"ms\":250}"]"#,
+            r#"[0.5,"answer","{\"n\":1,\"status\":404,\"bytes_in\":0,\"bytes_out\":12,\"ms\":250,\"files\":[{\"direction\":\"down\",\"path\":\"/a\",\"bytes\":12,\"sha256\":\"9f86\",\"result\":\"complete\"}]}"]"#,
             r#"[0.6,"request","{\"n\":3,\"method\":\"GET\",\"path\":\"/c\",\"peer\":\"127.0.0.1:1\"}"]"#,
         ];
         let about = About {
@@ -322,6 +325,10 @@ mod tests {
         assert_eq!(first("0/comment"), "no answer");
         assert_eq!(first("1/startedDateTime"), "2030-01-07T12:00:00.250Z");
         assert_eq!(first("1/response/statusText"), "Not Found");
+        assert_eq!(
+            first("1/comment"),
+            "file down /a, 12 bytes, complete, SHA-256 9f86"
+        );
         assert_eq!(
             first("1/request/queryString/1"),
             json!({ "name": "token", "value": "***" })

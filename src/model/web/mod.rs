@@ -2,6 +2,7 @@
 //!
 //! Says what is sent and what must be proven. It holds no secret, and connects nowhere.
 
+mod file;
 mod form;
 mod origin;
 mod path;
@@ -15,6 +16,7 @@ mod token_url;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    file::{file_name, is_download, is_upload, percent_decoded},
     form::{FormPath, FormRecipe, LogOut, LogOutMethod, Mark, Piece as FormPiece, Shown},
     origin::{NotAnOrigin, Origin},
     path::{CanonicalPath, NotAPath},

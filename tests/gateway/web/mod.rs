@@ -2,6 +2,7 @@
 
 mod apps;
 mod ask;
+mod files;
 mod forms;
 mod kill;
 mod limits;

@@ -102,6 +102,7 @@ impl Nginx {
              'id=$http_x_request_id shown=$ssl_client_s_dn cookie=$http_cookie';\n\
              access_log {here}/access.log seen;\n\
              client_max_body_size 0;\ntypes {{ text/html html; text/plain txt; }}\n\
+             default_type application/octet-stream;\n\
              server {{\n{listen}\n\
              auth_basic_user_file {here}/htpasswd;\n\
              root {here}/www;\n\

@@ -41,7 +41,7 @@ const MOST_KINDS: usize = 32;
 /// One channel that moves files.
 pub struct Files<'a> {
     session: &'a Session,
-    log: FileLog<'a>,
+    log: FileLog<&'a Session>,
     scope: Scope,
     reader: Mutex<Reader>,
     /// The kinds of refusal that were audited.
@@ -80,7 +80,7 @@ impl<'a> Files<'a> {
         };
         Self {
             session,
-            log: session.file_log(recording),
+            log: FileLog::of(session, recording),
             scope,
             reader: Mutex::new(reader),
             audited: Mutex::default(),
