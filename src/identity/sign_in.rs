@@ -180,6 +180,16 @@ impl Identity {
         self.known(presented, TokenKind::Api, None).await
     }
 
+    /// Somebody has shown a token there that opens nothing: slowed as guessing at a password
+    /// is, and audited as often as it is heard.
+    pub async fn strange_token(&self, peer: IpAddr, door: Door) -> SignInError {
+        // No user is called so, and nobody's own attempts are used up by it.
+        match self.0.throttle.admit("a token", peer) {
+            Ok(()) => self.refused("", peer, door, "token").await,
+            Err(wait) => SignInError::Throttled(wait),
+        }
+    }
+
     /// Who a token of this kind belongs to, if it is good for this host.
     pub(super) async fn known(
         &self,

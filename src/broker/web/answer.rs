@@ -35,6 +35,8 @@ pub struct Answer {
     challenge: bool,
     /// There was access before.
     ended: bool,
+    /// In how many seconds it may be tried again.
+    again_in: Option<u64>,
 }
 
 /// As RFC 9457 writes it.
@@ -64,6 +66,7 @@ impl Answer {
             link: None,
             challenge: false,
             ended: false,
+            again_in: None,
         }
     }
 
@@ -201,6 +204,10 @@ impl Answer {
             let headers = response.headers_mut();
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
+        if let Some(seconds) = self.again_in {
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         response
     }
 
@@ -279,6 +286,11 @@ impl From<Unknown> for Answer {
                 "not-allowed",
                 "your token does not have the scope `request`, which using a check-out needs",
             ),
+            Unknown::Slowed(_) => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "rate-limited",
+                "too many tokens that open nothing have come from your address",
+            ),
             Unknown::Lost => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "store-lost",
@@ -286,6 +298,10 @@ impl From<Unknown> for Answer {
             ),
         };
         let mut answer = Self::new(status, code, detail);
+        if let Unknown::Slowed(seconds) = unknown {
+            answer.hint = Some(format!("try again in {seconds} s"));
+            answer.again_in = Some(seconds);
+        }
         if status == StatusCode::UNAUTHORIZED {
             answer.challenge = true;
             answer.hint = Some(

@@ -5,6 +5,7 @@
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -16,7 +17,7 @@ use super::{headers::TOKEN, own};
 use crate::{
     clock::Stopwatch,
     identity::{
-        sign_in::{Identity, SignInError},
+        sign_in::{Door, Identity, SignInError},
         token::{Token, TokenKind},
     },
     model::{
@@ -57,6 +58,8 @@ pub enum Unknown {
     DoubledCookie,
     /// The token is for something else.
     NoScope,
+    /// They have shown so many that open nothing that they wait for so many seconds.
+    Slowed(u64),
     /// The gateway could not look.
     Lost,
 }
@@ -118,8 +121,28 @@ impl Callers {
     }
 
     /// `host` is the one that is asked for, without a port.
-    pub async fn who(&self, headers: &HeaderMap, host: &str) -> Result<Arc<Caller>, Unknown> {
+    pub async fn who(
+        &self,
+        headers: &HeaderMap,
+        host: &str,
+        peer: IpAddr,
+    ) -> Result<Arc<Caller>, Unknown> {
         let shown = presented(headers)?;
+        match (self.find(shown, host).await, shown) {
+            // A cookie goes on being sent when it is over, with everything that a page loads.
+            (Err(Unknown::Wrong), Shown::Token(_)) => Err(self.strange(peer).await),
+            (found, _) => found,
+        }
+    }
+
+    async fn strange(&self, peer: IpAddr) -> Unknown {
+        match self.identity.strange_token(peer, Door::Web).await {
+            SignInError::Throttled(wait) => Unknown::Slowed(wait.as_secs().max(1)),
+            _ => Unknown::Wrong,
+        }
+    }
+
+    async fn find(&self, shown: Shown<'_>, host: &str) -> Result<Arc<Caller>, Unknown> {
         let (text, kind) = match shown {
             Shown::Token(text) => (text, TokenKind::Api),
             Shown::Cookie(text) => (text, TokenKind::Cookie),

@@ -133,7 +133,9 @@ impl Proxy {
         if own::is_own(&path) {
             return self.own(visit, &place, &path, request).await;
         }
-        let caller = match self.callers.who(request.headers(), place.host()).await {
+        let from = visit.peer.ip();
+        let caller = self.callers.who(request.headers(), place.host(), from);
+        let caller = match caller.await {
             Ok(caller) => caller,
             Err(unknown) => return self.begin(&place, request, unknown),
         };

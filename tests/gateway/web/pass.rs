@@ -126,6 +126,45 @@ async fn who_is_not_known_is_told_how_to_be() {
     assert_eq!(scene.nginx.log(), "");
 }
 
+/// As guessing at a password is: written down, and slower with each try.
+#[tokio::test]
+async fn guessing_at_tokens_is_audited_and_slowed() {
+    let scene = scene().await;
+    scene.approved("wiki").await;
+    let url = scene.url("wiki", "/hello.txt");
+    let mut slowed = None;
+    for round in 0..100 {
+        let mut curl = scene.strange_curl();
+        // Either place, and also what has the form of a token.
+        match round % 2 {
+            0 => curl.args(["-H", &format!("Doorward-Token: dw_{round:043}")]),
+            _ => curl.args(["-H", &format!("Doorward-Token: {round}")]),
+        };
+        let seen = seen(curl, &url).await;
+        match seen.status {
+            401 => {}
+            429 => {
+                slowed = Some(seen);
+                break;
+            }
+            _ => panic!("{seen:?}"),
+        }
+    }
+    let slowed = slowed.expect("a hundred guesses were all heard");
+    assert!(slowed.head.to_lowercase().contains("\nretry-after: "), "{slowed:?}");
+    assert_eq!(slowed.problem()["code"], "rate-limited");
+    let refused = |event: &serde_json::Value| {
+        let event = &event["event"];
+        event["kind"] == "user.sign-in"
+            && event["outcome"]["refused"] == "sign-in"
+            && event["detail"]["door"] == "web"
+    };
+    scene.gateway.audit_event(refused).await;
+    // Who shows a token that is good is nobody's guess.
+    assert_eq!(scene.get("wiki", "/hello.txt").await.status, 200);
+    assert_eq!(scene.nginx.log().lines().count(), 1);
+}
+
 #[tokio::test]
 async fn a_redirect_leads_back_through_the_gateway_and_holds_no_secret() {
     let scene = scene().await;

@@ -70,7 +70,8 @@ impl Proxy {
         place: &Place,
         headers: &HeaderMap,
     ) -> Result<Arc<Caller>, Answer> {
-        let caller = self.callers.who(headers, place.host()).await?;
+        let from = visit.peer.ip();
+        let caller = self.callers.who(headers, place.host(), from).await?;
         visit.signed_in(&caller.principal, &self.gate);
         if !page::is_same_origin(headers, &place.authority) {
             return Err(Answer::forbidden(

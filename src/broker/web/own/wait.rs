@@ -52,7 +52,9 @@ impl Proxy {
         place: &Place,
         request: &Request<Unread>,
     ) -> Result<Response<Body>, Answer> {
-        let caller = self.callers.who(request.headers(), place.host()).await?;
+        let from = visit.peer.ip();
+        let caller = self.callers.who(request.headers(), place.host(), from);
+        let caller = caller.await?;
         visit.signed_in(&caller.principal, &self.gate);
         super::not_from_elsewhere(request, place)?;
         let query = request.uri().query().unwrap_or_default();
