@@ -66,6 +66,24 @@ pub struct WebArgs {
     /// The name by which the target knows itself, where its address says another
     #[arg(long, value_name = "HOST")]
     web_host: Option<Origin>,
+    /// Another address of the same target, tried where those before do not answer; may be
+    /// given several times, `none` for no other
+    #[arg(long, value_name = "HOST:PORT", value_parser = other_address)]
+    web_also: Vec<OtherAddress>,
+}
+
+/// An address, or the word that there is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct OtherAddress(Option<Address>);
+
+fn other_address(text: &str) -> Result<OtherAddress, String> {
+    match text {
+        "none" => Ok(OtherAddress(None)),
+        text => match text.parse() {
+            Ok(address) => Ok(OtherAddress(Some(address))),
+            Err(error) => Err(format!("{error}")),
+        },
+    }
 }
 
 /// `https://wiki.internal/w/`: where a web target is.
@@ -140,7 +158,10 @@ impl Said {
 
 impl WebArgs {
     pub fn is_given(&self) -> bool {
-        self.web.is_some() || self.web_host.is_some() || self.signs_in()
+        self.web.is_some()
+            || self.web_host.is_some()
+            || !self.web_also.is_empty()
+            || self.signs_in()
     }
 
     fn signs_in(&self) -> bool {
@@ -193,6 +214,10 @@ impl WebArgs {
         }
         if let Some(host) = &self.web_host {
             web["host"] = json!(host);
+        }
+        if !self.web_also.is_empty() {
+            let also: Vec<_> = self.web_also.iter().filter_map(|it| it.0.as_ref()).collect();
+            web["also"] = json!(also);
         }
         if self.signs_in() {
             web["sign_in"] = self.sign_in()?;

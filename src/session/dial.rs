@@ -12,8 +12,10 @@ use crate::{
     model::{session::KillReason, target::Address},
 };
 
-/// How long all addresses of a target together may take to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long all that one name stands for may take to answer.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+/// The same where there is another address to try.
+pub const SHORT_PATIENCE: Duration = Duration::from_secs(3);
 
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
@@ -41,7 +43,7 @@ pub struct Dialled {
 }
 
 pub async fn dial(address: &Address, switch: &KillSwitch) -> Result<Dialled, DialError> {
-    reach(address, |_| true, switch).await
+    reach(address, |_| true, PATIENCE, switch).await
 }
 
 /// The same for what anybody may be led to by a name: not to the gateway's own listeners, and
@@ -50,12 +52,13 @@ pub async fn dial(address: &Address, switch: &KillSwitch) -> Result<Dialled, Dia
 pub async fn dial_elsewhere(
     address: &Address,
     own_ports: &[u16],
+    patience: Duration,
     switch: &KillSwitch,
 ) -> Result<Dialled, DialError> {
     if address.host().parse::<IpAddr>().is_ok() {
-        return dial(address, switch).await;
+        return reach(address, |_| true, patience, switch).await;
     }
-    let dialled = reach(address, |found| !is_link_local(found), switch).await?;
+    let dialled = reach(address, |found| !is_link_local(found), patience, switch).await?;
     let own = own_ports.contains(&address.port()) && dialled.is_here;
     match own {
         true => Err(DialError::Misled(address.clone())),
@@ -73,13 +76,14 @@ fn is_link_local(address: IpAddr) -> bool {
 async fn reach(
     address: &Address,
     may: impl Fn(IpAddr) -> bool,
+    patience: Duration,
     switch: &KillSwitch,
 ) -> Result<Dialled, DialError> {
     let stream = tokio::select! {
         biased;
         reason = switch.killed() => return Err(DialError::Killed(reason)),
-        tried = tokio::time::timeout(PATIENCE, connect(address, may)) => {
-            tried.map_err(|_| DialError::TimedOut(address.clone(), PATIENCE))??
+        tried = tokio::time::timeout(patience, connect(address, may)) => {
+            tried.map_err(|_| DialError::TimedOut(address.clone(), patience))??
         }
     };
     // Keystrokes go out one by one; waiting to fill a segment is felt as lag.
@@ -144,18 +148,13 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let at = |host: &str| -> Address { format!("{host}:{port}").parse().unwrap() };
         let switch = KillSwitch::new();
-        let dialled = dial_elsewhere(&at("localhost"), &[port], &switch).await;
-        assert!(matches!(dialled, Err(DialError::Misled(_))));
-        assert!(
-            dial_elsewhere(&at("localhost"), &[1], &switch)
-                .await
-                .is_ok()
-        );
-        assert!(
-            dial_elsewhere(&at("127.0.0.1"), &[port], &switch)
-                .await
-                .is_ok()
-        );
+        let dialled = async |host: &str, own: u16| {
+            dial_elsewhere(&at(host), &[own], PATIENCE, &switch).await
+        };
+        let misled = dialled("localhost", port).await;
+        assert!(matches!(misled, Err(DialError::Misled(_))));
+        assert!(dialled("localhost", 1).await.is_ok());
+        assert!(dialled("127.0.0.1", port).await.is_ok());
         for (address, expected) in [
             ("169.254.169.254", true),
             ("::ffff:169.254.1.1", true),

@@ -14,6 +14,7 @@ use super::{
     files,
     guard::{Guard, Until},
     traffic::Traffic,
+    upstreams::Upstreams,
 };
 use crate::{
     audit,
@@ -69,6 +70,8 @@ pub(super) struct Inner {
     clerk: mpsc::UnboundedSender<Entry>,
     /// Rows of file logs that may wait for the clerk: unlike the rest they are many.
     file_room: Arc<Semaphore>,
+    /// Of all sessions.
+    pub(super) upstreams: Upstreams,
 }
 
 impl Gate {
@@ -79,6 +82,7 @@ impl Gate {
             parts,
             clerk,
             file_room,
+            upstreams: Upstreams::default(),
         }))
     }
 

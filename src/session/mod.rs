@@ -13,6 +13,7 @@ mod guard;
 mod guest;
 pub mod reveal;
 mod traffic;
+mod upstreams;
 mod vouch;
 
 use std::{
@@ -148,15 +149,9 @@ impl Session {
 
     /// The target's leg: connected within the limit, cut with the switch.
     pub async fn dial(&self) -> Result<Leashed<TcpStream>, DialError> {
-        let Target {
-            address, protocol, ..
-        } = &self.target;
-        let dialled = match protocol {
-            Protocol::Ssh => dial::dial(address, &self.switch).await?,
-            Protocol::Web => {
-                let own_ports = &self.gate.0.parts.own_ports;
-                dial::dial_elsewhere(address, own_ports, &self.switch).await?
-            }
+        let dialled = match self.target.protocol {
+            Protocol::Ssh => dial::dial(&self.target.address, &self.switch).await?,
+            Protocol::Web => return Ok(self.reach().await?.0),
         };
         if let Some(source) = dialled.source {
             self.source.set(source).ok();
@@ -164,11 +159,56 @@ impl Session {
         Ok(dialled.stream)
     }
 
+    /// The leg of a target that may have several addresses, and the one that took it: the
+    /// first that does, those that failed a short while ago last.
+    pub async fn reach(&self) -> Result<(Leashed<TcpStream>, &Address), DialError> {
+        self.reach_under(&self.switch).await
+    }
+
+    async fn reach_under(
+        &self,
+        switch: &KillSwitch,
+    ) -> Result<(Leashed<TcpStream>, &Address), DialError> {
+        let own_ports = &self.gate.0.parts.own_ports;
+        let order = self.gate.0.upstreams.in_order(self.addresses());
+        let mut first_failure = None;
+        for (behind, address) in (0..order.len()).rev().zip(order) {
+            let patience = match behind {
+                0 => dial::PATIENCE,
+                _ => dial::SHORT_PATIENCE,
+            };
+            match dial::dial_elsewhere(address, own_ports, patience, switch).await {
+                Ok(dialled) => return Ok((dialled.stream, address)),
+                Err(killed @ DialError::Killed(_)) => return Err(killed),
+                Err(error) => {
+                    self.failed_at(address, &error);
+                    first_failure.get_or_insert(error);
+                }
+            }
+        }
+        Err(first_failure.expect("a target has an address"))
+    }
+
+    /// Where the target is found, in the order that was written down.
+    pub fn addresses(&self) -> impl Iterator<Item = &Address> {
+        let also = self.target.web.as_ref().map(|web| &web.also);
+        std::iter::once(&self.target.address).chain(also.into_iter().flatten())
+    }
+
+    /// An address did not do as it should, and is tried last for a while.
+    pub fn failed_at(&self, address: &Address, error: &dyn std::fmt::Display) {
+        if self.addresses().nth(1).is_some() {
+            warn!(session = %self.id, %address, %error, "Address of a target tried last for a while");
+            self.gate.0.upstreams.failed(address);
+        }
+    }
+
     /// Where the target's sign-in leads, by what an admin wrote down: the server of a token.
     /// Cut with the switch like the target's own leg.
     pub async fn dial_to(&self, address: &Address) -> Result<Leashed<TcpStream>, DialError> {
         let own_ports = &self.gate.0.parts.own_ports;
-        let dialled = dial::dial_elsewhere(address, own_ports, &self.switch).await?;
+        let dialled =
+            dial::dial_elsewhere(address, own_ports, dial::PATIENCE, &self.switch).await?;
         Ok(dialled.stream)
     }
 
@@ -176,10 +216,7 @@ impl Session {
     ///
     /// INVARIANT: nothing of the person's goes over it, and whoever asks for it bounds it.
     pub async fn dial_goodbye(&self) -> Result<Leashed<TcpStream>, DialError> {
-        let own_ports = &self.gate.0.parts.own_ports;
-        let address = &self.target.address;
-        let dialled = dial::dial_elsewhere(address, own_ports, &KillSwitch::new()).await?;
-        Ok(dialled.stream)
+        Ok(self.reach_under(&KillSwitch::new()).await?.0)
     }
 
     /// The target's credential, unsealed for this permit. Audited before it is handed out.

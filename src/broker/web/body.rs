@@ -12,10 +12,11 @@ use std::{
 use futures::Stream;
 use hyper::{
     body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint},
-    client::conn::http1,
 };
 
-use super::{exchange::Exchange, file::Transfer, headers, veil::Veil, visit::Visit};
+use super::{
+    exchange::Exchange, file::Transfer, headers, pool::Own, veil::Veil, visit::Visit,
+};
 use crate::model::{refusal::Refusal, session::KillReason};
 
 pub enum Body {
@@ -44,7 +45,7 @@ pub struct Passing {
 }
 
 /// The connection of an answer, given back when the answer was read.
-pub struct Way(pub Option<http1::SendRequest<Body>>);
+pub struct Way(pub Option<Own>);
 
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
@@ -78,7 +79,7 @@ impl Body {
         inner: Incoming,
         exchange: Arc<Exchange>,
         file: Option<Transfer>,
-        way: Option<http1::SendRequest<Self>>,
+        way: Option<Own>,
         veil: Option<Veil>,
     ) -> Self {
         let mut passing = Passing::new(inner, exchange, file);

@@ -9,11 +9,11 @@ use std::{
     },
 };
 
-use hyper::{StatusCode, client::conn::http1};
+use hyper::StatusCode;
 
 use super::{
-    body::Body,
     file::{End, Transfer},
+    pool::Own,
     record::{self, AnswerLine},
     sessions::WebSession,
     visit::InFlight,
@@ -139,8 +139,8 @@ impl Exchange {
         moved.push((file, whole));
     }
 
-    pub fn give_back(&self, way: http1::SendRequest<Body>) {
-        self.session.pool().back(way);
+    pub fn give_back(&self, own: Own) {
+        self.session.pool().back(own);
     }
 }
 

@@ -24,6 +24,7 @@ use super::body::Body;
 use crate::{
     clock::Stopwatch,
     kill::Leashed,
+    model::target::Address,
     session::{DialError, Session},
 };
 
@@ -52,8 +53,8 @@ pub enum ReachError {
 
 pub struct Pool {
     tls: Option<Tls>,
-    idle: Mutex<Vec<(http1::SendRequest<Body>, Stopwatch)>>,
-    shared: Mutex<Option<http2::SendRequest<Body>>>,
+    idle: Mutex<Vec<(Own, Stopwatch)>>,
+    shared: Mutex<Option<Shared>>,
     /// What drives the connections; they end with the pool.
     drivers: Mutex<JoinSet<()>>,
 }
@@ -67,8 +68,22 @@ struct Tls {
 
 /// A connection that takes a request now.
 pub enum Way {
-    Own(http1::SendRequest<Body>),
-    Shared(http2::SendRequest<Body>),
+    Own(Own),
+    Shared(Shared),
+}
+
+/// For one request at a time.
+pub struct Own {
+    way: http1::SendRequest<Body>,
+    /// Which of the target's addresses is at its other end.
+    at: Address,
+}
+
+/// For all at once.
+#[derive(Clone)]
+pub struct Shared {
+    way: http2::SendRequest<Body>,
+    at: Address,
 }
 
 enum Wire {
@@ -104,20 +119,20 @@ impl Pool {
     /// A connection that was used before, if one is ready.
     pub fn known(&self) -> Option<Way> {
         if let Some(shared) = &*locked(&self.shared)
-            && !shared.is_closed()
+            && !shared.way.is_closed()
         {
             return Some(Way::Shared(shared.clone()));
         }
         let mut idle = locked(&self.idle);
-        idle.retain(|(way, since)| !way.is_closed() && since.elapsed() < IDLE_FOR);
-        let ready = idle.iter().rposition(|(way, _)| way.is_ready())?;
+        idle.retain(|(own, since)| !own.way.is_closed() && since.elapsed() < IDLE_FOR);
+        let ready = idle.iter().rposition(|(own, _)| own.way.is_ready())?;
         Some(Way::Own(idle.swap_remove(ready).0))
     }
 
     /// A new connection.
     pub async fn fresh(&self, session: &Session) -> Result<Way, ReachError> {
         let connector = self.tls.as_ref().map(|tls| &tls.any);
-        let wire = self.connect(session, connector).await?;
+        let (wire, at) = self.connect(session, connector).await?;
         let is_h2 = match &wire {
             Wire::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(H2),
             Wire::Plain(_) => false,
@@ -132,60 +147,77 @@ impl Pool {
                     .max_header_list_size(64 * 1024);
                 let (way, driver) = builder.handshake(TokioIo::new(*stream)).await?;
                 self.drive(driver);
-                *locked(&self.shared) = Some(way.clone());
-                Ok(Way::Shared(way))
+                let shared = Shared { way, at };
+                *locked(&self.shared) = Some(shared.clone());
+                Ok(Way::Shared(shared))
             }
-            (_, Wire::Tls(stream)) => self.http1(*stream).await,
-            (_, Wire::Plain(stream)) => self.http1(stream).await,
+            (_, Wire::Tls(stream)) => self.http1(*stream, at).await,
+            (_, Wire::Plain(stream)) => self.http1(stream, at).await,
         }
     }
 
     /// A connection for one request that may turn it into something else.
-    pub async fn to_upgrade(
-        &self,
-        session: &Session,
-    ) -> Result<http1::SendRequest<Body>, ReachError> {
+    pub async fn to_upgrade(&self, session: &Session) -> Result<Way, ReachError> {
         let connector = self.tls.as_ref().map(|tls| &tls.http1);
-        match self.connect(session, connector).await? {
+        let (wire, at) = self.connect(session, connector).await?;
+        let way = match wire {
             Wire::Tls(stream) => {
                 let (way, driver) = http1::handshake(TokioIo::new(*stream)).await?;
                 self.drive(driver.with_upgrades());
-                Ok(way)
+                way
             }
             Wire::Plain(stream) => {
                 let (way, driver) = http1::handshake(TokioIo::new(stream)).await?;
                 self.drive(driver.with_upgrades());
-                Ok(way)
+                way
             }
-        }
+        };
+        Ok(Way::Own(Own { way, at }))
     }
 
     /// Takes a connection back whose answer was read to its end.
-    pub fn back(&self, way: http1::SendRequest<Body>) {
+    pub fn back(&self, own: Own) {
         let mut idle = locked(&self.idle);
-        if idle.len() < MOST_IDLE && !way.is_closed() {
-            idle.push((way, Stopwatch::start()));
+        if idle.len() < MOST_IDLE && !own.way.is_closed() {
+            idle.push((own, Stopwatch::start()));
         }
     }
 
+    /// Leaves the connections to an address that has failed to those who are on them.
+    pub fn leave(&self, at: &Address) {
+        locked(&self.idle).retain(|(own, _)| own.at != *at);
+        let mut shared = locked(&self.shared);
+        if shared.as_ref().is_some_and(|shared| shared.at == *at) {
+            *shared = None;
+        }
+    }
+
+    /// An address that is there and does not prove what it must is as good as none: nothing
+    /// was sent to it, and the next one is asked.
     async fn connect(
         &self,
         session: &Session,
         connector: Option<&TlsConnector>,
-    ) -> Result<Wire, ReachError> {
-        let stream = session.dial().await?;
-        let (Some(connector), Some(tls)) = (connector, &self.tls) else {
-            return Ok(Wire::Plain(stream));
-        };
-        let spoken = connector.connect(tls.name.clone(), stream);
-        match timeout(HANDSHAKE_WITHIN, spoken).await {
-            Ok(Ok(stream)) => Ok(Wire::Tls(Box::new(stream))),
-            Ok(Err(error)) => Err(ReachError::Tls(error)),
-            Err(_) => Err(ReachError::TlsTooSlow(HANDSHAKE_WITHIN)),
+    ) -> Result<(Wire, Address), ReachError> {
+        let mut first_failure = None;
+        for _ in session.addresses() {
+            let (stream, at) = session.reach().await?;
+            let (Some(connector), Some(tls)) = (connector, &self.tls) else {
+                return Ok((Wire::Plain(stream), at.clone()));
+            };
+            let spoken = connector.connect(tls.name.clone(), stream);
+            let error = match timeout(HANDSHAKE_WITHIN, spoken).await {
+                Ok(Ok(stream)) => return Ok((Wire::Tls(Box::new(stream)), at.clone())),
+                Ok(Err(error)) => ReachError::Tls(error),
+                Err(_) => ReachError::TlsTooSlow(HANDSHAKE_WITHIN),
+            };
+            session.failed_at(at, &error);
+            first_failure.get_or_insert(error);
         }
+        Err(first_failure.expect("a target has an address"))
     }
 
-    async fn http1<S>(&self, stream: S) -> Result<Way, ReachError>
+    async fn http1<S>(&self, stream: S, at: Address) -> Result<Way, ReachError>
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     {
@@ -193,7 +225,7 @@ impl Pool {
             .handshake(TokioIo::new(stream))
             .await?;
         self.drive(driver);
-        Ok(Way::Own(way))
+        Ok(Way::Own(Own { way, at }))
     }
 
     fn drive(&self, driver: impl Future<Output = hyper::Result<()>> + Send + 'static) {
@@ -209,9 +241,17 @@ impl Pool {
 }
 
 /// An answer, and the connection to give back after it where it is our own.
-pub type Answered = (Response<Incoming>, Option<http1::SendRequest<Body>>);
+pub type Answered = (Response<Incoming>, Option<Own>);
 
 impl Way {
+    /// Which of the target's addresses it leads to.
+    pub fn at(&self) -> &Address {
+        match self {
+            Self::Own(own) => &own.at,
+            Self::Shared(shared) => &shared.at,
+        }
+    }
+
     /// The request comes back where it was not sent.
     pub async fn send(self, request: Request<Body>) -> Result<Answered, NotAnswered> {
         let failed = |mut failed: TrySendError<Request<Body>>| NotAnswered {
@@ -219,12 +259,12 @@ impl Way {
             why: failed.into_error(),
         };
         match self {
-            Self::Own(mut way) => {
-                let answer = way.try_send_request(request).await.map_err(failed)?;
-                Ok((answer, Some(way)))
+            Self::Own(mut own) => {
+                let answer = own.way.try_send_request(request).await.map_err(failed)?;
+                Ok((answer, Some(own)))
             }
-            Self::Shared(mut way) => {
-                let answer = way.try_send_request(request).await.map_err(failed)?;
+            Self::Shared(mut shared) => {
+                let answer = shared.way.try_send_request(request).await.map_err(failed)?;
                 Ok((answer, None))
             }
         }

@@ -24,7 +24,7 @@ use super::{
     host::Names,
     inject::Injected,
     own,
-    pool::{Answered, NotAnswered, ReachError, Way},
+    pool::{Answered, NotAnswered, Own, ReachError, Way},
     record::{self, RequestLine, json, masked},
     rewrite,
     sessions::{Sessions, WebSession, Wish},
@@ -35,7 +35,7 @@ use super::{
 };
 use crate::{
     model::{
-        capability::Use, name::TargetName, refusal::Refusal, ways_in::WaysIn, web::CanonicalPath,
+        capability::Use, name::TargetName, target::Address, refusal::Refusal, ways_in::WaysIn, web::CanonicalPath,
     },
     recording::RecordingError,
     session::{DialError, Gate},
@@ -374,26 +374,56 @@ impl Passage<'_> {
 
     /// Over a connection that is there, else over a new one.
     async fn send(&self, mut request: Request<Body>) -> Result<Answered, Answer> {
-        let pool = self.session.pool();
-        if let Some(way) = pool.known() {
+        let (pool, session) = (self.session.pool(), self.session.session());
+        let mut known = pool.known();
+        let mut others = session.addresses().count() - 1;
+        loop {
+            // It may have been closed at the other end while nobody used it.
+            let was_known = known.is_some();
+            let way = match known.take() {
+                Some(way) => way,
+                None => {
+                    let fresh = pool.fresh(session).await;
+                    fresh.map_err(|error| self.not_reached(&error))?
+                }
+            };
+            let at = way.at().clone();
+            let again = (others > 0).then(|| repeatable(&request)).flatten();
             self.address(&mut request, &way);
-            match self.unless_silent(way.send(request)).await? {
+            let sent = self.unless_silent(way.send(request)).await;
+            let sent = sent.inspect_err(|_| self.failed_at(&at, "no answer in time"))?;
+            let NotAnswered { why, unsent } = match sent {
                 Ok(answered) => return Ok(answered),
-                // It was closed at the other end while nobody used it.
-                Err(NotAnswered {
-                    unsent: Some(again),
-                    ..
-                }) if self.session.reason().is_none() => request = *again,
-                Err(failed) => return Err(self.no_answer(&failed.why)),
+                Err(failed) => failed,
+            };
+            if self.session.reason().is_some() || self.exchange.refused().is_some() {
+                return Err(self.no_answer(&why));
             }
+            request = match unsent {
+                Some(unsent) if was_known => *unsent,
+                unsent => {
+                    self.failed_at(&at, &why);
+                    // An answer that is no HTTP is an answer all the same.
+                    let again = again.filter(|_| !why.is_parse());
+                    match unsent.map(|unsent| *unsent).or(again) {
+                        Some(request) if others > 0 => {
+                            others -= 1;
+                            request
+                        }
+                        _ => return Err(self.no_answer(&why)),
+                    }
+                }
+            };
         }
-        let way = match pool.fresh(self.session.session()).await {
-            Ok(way) => way,
-            Err(error) => return Err(self.not_reached(&error)),
-        };
-        self.address(&mut request, &way);
-        let sent = self.unless_silent(way.send(request)).await?;
-        sent.map_err(|failed| self.no_answer(&failed.why))
+    }
+
+    /// An address did not answer; where there are others, they come first for a while.
+    fn failed_at(&self, at: &Address, why: impl std::fmt::Display) {
+        let session = self.session.session();
+        if session.addresses().nth(1).is_some() {
+            session.failed_at(at, &why);
+            self.session.pool().leave(at);
+        }
     }
 
     /// HTTP/1 names the host in a header, HTTP/2 in the address.
@@ -494,7 +524,7 @@ impl Passage<'_> {
     pub async fn passed_on(
         self,
         answer: Response<Incoming>,
-        way: Option<hyper::client::conn::http1::SendRequest<Body>>,
+        way: Option<Own>,
     ) -> Result<Response<Body>, Answer> {
         let (mut parts, incoming) = answer.into_parts();
         let announced = incoming.size_hint().lower();
@@ -531,6 +561,19 @@ impl Passage<'_> {
             }
         }
     }
+}
+
+/// The same once more, where sending it twice does nothing that sending it once does not: what
+/// only reads (RFC 9110 s9.2.1), and brings no body.
+fn repeatable(request: &Request<Body>) -> Option<Request<Body>> {
+    let reads = [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
+    let again = reads && matches!(request.body(), Body::Empty);
+    again.then(|| {
+        let mut same = Request::new(Body::Empty);
+        *same.method_mut() = request.method().clone();
+        *same.headers_mut() = request.headers().clone();
+        same
+    })
 }
 
 /// A page of another place may open a WebSocket with this place's cookies, so the browser's

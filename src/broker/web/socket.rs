@@ -33,7 +33,6 @@ use super::{
     answer::Answer,
     body::Body,
     exchange::Exchange,
-    pool::Way,
     proxy::{Passage, Proxy},
     unread::Unread,
 };
@@ -91,7 +90,7 @@ pub async fn open(
     *outgoing.headers_mut() = headers;
     let session = &passage.session;
     let way = session.pool().to_upgrade(session.session()).await;
-    let way = Way::Own(way.map_err(|error| passage.not_reached(&error))?);
+    let way = way.map_err(|error| passage.not_reached(&error))?;
     passage.address(&mut outgoing, &way);
     let sent = timeout(HANDED_OVER_WITHIN, way.send(outgoing)).await;
     let Ok(answered) = sent else {

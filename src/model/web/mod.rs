@@ -49,9 +49,17 @@ pub struct Web {
     pub host: Option<Origin>,
     #[serde(default)]
     pub sign_in: WebSignIn,
+    /// Other addresses where the same target is found, and proves the same: tried in this
+    /// order where those before do not answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub also: Vec<Address>,
 }
 
 impl Web {
+    /// Each may be waited for before the next is tried.
+    pub const MOST_ADDRESSES: usize = 8;
+
     pub fn scheme(&self) -> &'static str {
         match self.tls {
             true => "https",
@@ -78,6 +86,9 @@ impl Web {
 
     /// Whether what is said fits together; if not, one sentence.
     pub fn is_sound(&self) -> Result<(), &'static str> {
+        if self.also.len() >= Self::MOST_ADDRESSES {
+            return Err("a target has at most 8 addresses");
+        }
         match &self.sign_in {
             WebSignIn::ClientCertificate {} if !self.tls => {
                 Err("a certificate is shown over TLS only: tls = true, and an https address")

@@ -14,6 +14,7 @@ mod raw;
 mod shapes;
 mod sockets;
 mod unread;
+mod upstreams;
 mod veil;
 mod way;
 
