@@ -66,6 +66,12 @@ pub struct WebArgs {
     /// The name by which the target knows itself, where its address says another
     #[arg(long, value_name = "HOST")]
     web_host: Option<Origin>,
+    /// The target takes %2F in a path as a letter, and never as a slash (GitLab, RabbitMQ)
+    #[arg(long, conflicts_with = "no_encoded_slashes")]
+    encoded_slashes: bool,
+    /// Paths with %2F are refused, as they are for every new target
+    #[arg(long)]
+    no_encoded_slashes: bool,
     /// Another address of the same target, tried where those before do not answer; may be
     /// given several times, `none` for no other
     #[arg(long, value_name = "HOST:PORT", value_parser = other_address)]
@@ -161,6 +167,8 @@ impl WebArgs {
         self.web.is_some()
             || self.web_host.is_some()
             || !self.web_also.is_empty()
+            || self.encoded_slashes
+            || self.no_encoded_slashes
             || self.signs_in()
     }
 
@@ -218,6 +226,9 @@ impl WebArgs {
         if !self.web_also.is_empty() {
             let also: Vec<_> = self.web_also.iter().filter_map(|it| it.0.as_ref()).collect();
             web["also"] = json!(also);
+        }
+        if self.encoded_slashes || self.no_encoded_slashes {
+            web["encoded_slashes"] = json!(self.encoded_slashes);
         }
         if self.signs_in() {
             web["sign_in"] = self.sign_in()?;

@@ -92,7 +92,10 @@ impl Transfer {
         let name = text(headers, &CONTENT_DISPOSITION).and_then(file_name);
         Self {
             direction,
-            path: FilePath::from_bytes(&percent_decoded(path.as_str())),
+            path: match path.has_encoded_slash() {
+                true => FilePath::from_bytes(path.as_str().as_bytes()),
+                false => FilePath::from_bytes(&percent_decoded(path.as_str())),
+            },
             name: name.map(|name| FilePath::from_bytes(name.as_bytes())),
             is_range: false,
             content: content.unwrap_or_else(|| Content::One {

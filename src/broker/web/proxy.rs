@@ -124,7 +124,7 @@ impl Proxy {
         if method == Method::CONNECT || method == Method::TRACE {
             return Err(Answer::method(&method));
         }
-        let path: CanonicalPath = request.uri().path().parse()?;
+        let path = CanonicalPath::with_encoded_slashes(request.uri().path())?;
         let query = request.uri().query();
         if query.is_some_and(|query| !query.bytes().all(|byte| byte.is_ascii_graphic())) {
             let why = "a query holds printable ASCII, and everything else encoded";
@@ -166,6 +166,10 @@ impl Proxy {
                     .await;
             }
         };
+        // INVARIANT: before anything is decided on it: what the target reads otherwise is refused.
+        if path.has_encoded_slash() && !session.web().encoded_slashes {
+            return Err(NotAPath::Slash.into());
+        }
         self.allowed(&session, &method, &path, asked, &place.target)
             .await?;
         if asked.is_some() {

@@ -54,6 +54,15 @@ pub struct Web {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<String>)]
     pub also: Vec<Address>,
+    /// Whether `%2F` in a path is a letter to this target and never a slash, as in the names
+    /// of GitLab's projects and RabbitMQ's hosts. Otherwise such a path is refused.
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub encoded_slashes: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_no(said: &bool) -> bool {
+    !said
 }
 
 impl Web {

@@ -2,6 +2,9 @@
 //!
 //! A path that two programs could read differently is refused, never mended: `..`, `%2F`,
 //! `\`, NUL, what is no UTF-8. It knows nothing of queries.
+//!
+//! Some programs put a `/` into a piece of their paths as `%2F`. Where an admin says that a
+//! target is such a one, it is a letter like any other here, and still no way to climb.
 
 use std::{fmt, str::FromStr};
 
@@ -33,6 +36,17 @@ pub enum NotAPath {
 impl CanonicalPath {
     pub const LONGEST: usize = 16 * 1024;
 
+    /// A path in which `%2F` is a letter of its piece. What decides on it must know that the
+    /// target reads it so too.
+    pub fn with_encoded_slashes(text: &str) -> Result<Self, NotAPath> {
+        read(text, EncodedSlash::Letter)
+    }
+
+    pub fn has_encoded_slash(&self) -> bool {
+        // A `%` that is none is written `%25`.
+        self.0.contains("%2F")
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -47,31 +61,46 @@ impl FromStr for CanonicalPath {
     type Err = NotAPath;
 
     fn from_str(text: &str) -> Result<Self, NotAPath> {
-        if text.len() > Self::LONGEST {
-            return Err(NotAPath::TooLong);
-        }
-        let segments = text.strip_prefix('/').ok_or(NotAPath::NoSlash)?;
-        let mut path = String::with_capacity(text.len());
-        // What the encoded bytes say, to see whether it is UTF-8.
-        let mut decoded = Vec::with_capacity(text.len());
-        for segment in segments.split('/') {
-            path.push('/');
-            let before = (path.len(), decoded.len());
-            canonical(segment, &mut path, &mut decoded)?;
-            let (_, decoded_before) = before;
-            if is_dots(&decoded[decoded_before..]) {
-                return Err(NotAPath::Dots);
-            }
-            decoded.push(b'/');
-        }
-        match std::str::from_utf8(&decoded) {
-            Ok(_) => Ok(Self(path)),
-            Err(_) => Err(NotAPath::Utf8),
-        }
+        read(text, EncodedSlash::Refused)
     }
 }
 
-fn canonical(segment: &str, into: &mut String, decoded: &mut Vec<u8>) -> Result<(), NotAPath> {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum EncodedSlash {
+    Refused,
+    Letter,
+}
+
+fn read(text: &str, slash: EncodedSlash) -> Result<CanonicalPath, NotAPath> {
+    if text.len() > CanonicalPath::LONGEST {
+        return Err(NotAPath::TooLong);
+    }
+    let segments = text.strip_prefix('/').ok_or(NotAPath::NoSlash)?;
+    let mut path = String::with_capacity(text.len());
+    // What the encoded bytes say, to see whether it is UTF-8.
+    let mut decoded = Vec::with_capacity(text.len());
+    for segment in segments.split('/') {
+        path.push('/');
+        let before = decoded.len();
+        canonical(segment, slash, &mut path, &mut decoded)?;
+        // INVARIANT: also for a target that reads `%2F` as a slash after all nothing climbs.
+        if decoded[before..].split(|byte| *byte == b'/').any(is_dots) {
+            return Err(NotAPath::Dots);
+        }
+        decoded.push(b'/');
+    }
+    match std::str::from_utf8(&decoded) {
+        Ok(_) => Ok(CanonicalPath(path)),
+        Err(_) => Err(NotAPath::Utf8),
+    }
+}
+
+fn canonical(
+    segment: &str,
+    slash: EncodedSlash,
+    into: &mut String,
+    decoded: &mut Vec<u8>,
+) -> Result<(), NotAPath> {
     let mut bytes = segment.bytes();
     while let Some(byte) = bytes.next() {
         let (byte, was_encoded) = match byte {
@@ -84,6 +113,7 @@ fn canonical(segment: &str, into: &mut String, decoded: &mut Vec<u8>) -> Result<
         };
         match byte {
             0..0x20 | 0x7f => return Err(NotAPath::Control),
+            b'/' if slash == EncodedSlash::Letter => {}
             b'/' | b'\\' => return Err(NotAPath::Slash),
             b'?' | b'#' | b' ' if !was_encoded => return Err(NotAPath::Other),
             _ => {}
@@ -215,6 +245,33 @@ mod tests {
         assert_eq!(path(&long), Err(N::TooLong));
     }
 
+    #[test]
+    fn an_encoded_slash_is_a_letter_where_that_is_said() {
+        let read = |text: &str| {
+            let path = CanonicalPath::with_encoded_slashes(text)?;
+            Ok((path.to_string(), path.segments().count(), path.has_encoded_slash()))
+        };
+        for (text, canonical, pieces, has) in [
+            ("/a%2fb/c", "/a%2Fb/c", 2, true),
+            ("/%2F", "/%2F", 1, true),
+            ("/a/b", "/a/b", 2, false),
+            ("/a%252Fb", "/a%252Fb", 1, false),
+        ] {
+            assert_eq!(read(text), Ok((canonical.to_owned(), pieces, has)), "{text}");
+        }
+        for (text, why) in [
+            ("/a%2F..%2Fb", NotAPath::Dots),
+            ("/..%2f", NotAPath::Dots),
+            ("/%2F%2e%2E;x", NotAPath::Dots),
+            ("/a%2F.", NotAPath::Dots),
+            ("/a%5Cb", NotAPath::Slash),
+            ("/a%2F%00", NotAPath::Control),
+            ("/%c0%af", NotAPath::Utf8),
+        ] {
+            assert_eq!(read(text), Err(why), "{text}");
+        }
+    }
+
     fn anything() -> impl Strategy<Value = String> {
         let part = prop_oneof![
             Just("/".to_owned()),
@@ -246,6 +303,22 @@ mod tests {
                 for segment in path.segments() {
                     let name = segment.split(';').next().unwrap_or_default();
                     prop_assert!(name != "." && name != "..", "{path}");
+                }
+            }
+        }
+
+        /// Whichever way the target reads it.
+        #[test]
+        fn an_encoded_slash_climbs_nowhere(text in anything()) {
+            if let Ok(path) = CanonicalPath::with_encoded_slashes(&text) {
+                let again = CanonicalPath::with_encoded_slashes(path.as_str());
+                prop_assert_eq!(again.as_ref(), Ok(&path));
+                prop_assert_eq!(path.has_encoded_slash(), text.parse::<CanonicalPath>().is_err());
+                let read = path.as_str().replace("%2F", "/");
+                let plain: CanonicalPath = read.parse().unwrap();
+                for segment in plain.segments() {
+                    let name = segment.split(';').next().unwrap_or_default();
+                    prop_assert!(name != "." && name != "..", "{plain}");
                 }
             }
         }

@@ -386,6 +386,56 @@ async fn a_policy_lists_what_may_be_asked_of_a_target() {
     scene.gateway.audit_event(refused).await;
 }
 
+/// As GitLab and RabbitMQ want it, and only where it is said of the target.
+#[tokio::test]
+async fn an_encoded_slash_passes_as_a_letter_where_that_is_said() {
+    use tokio::io::AsyncWriteExt;
+
+    let scene = scene().await;
+    let asked = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let heard = asked.clone();
+    let port = super::raw::target(move |mut stream| {
+        let heard = heard.clone();
+        async move {
+            let (head, _) = super::raw::head(&mut stream).await;
+            let path = head.split(' ').nth(1).unwrap().to_owned();
+            heard.lock().unwrap().push(path);
+            let answer = b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n";
+            stream.write_all(answer).await.ok();
+        }
+    })
+    .await;
+    enter(&scene.gateway, "other", port, json!({ "tls": false })).await;
+    let capabilities = ["http:GET /projects/*", "http:GET /hosts/%2F/**"];
+    let terms = json!({ "capabilities": capabilities });
+    scene.gateway.under("other", terms).await;
+    let status = async |path: &str| scene.get("other", path).await.status;
+
+    let id = scene.approved("other").await;
+    let refused = scene.get("other", "/projects/a%2Fb").await;
+    assert_eq!(refused.status, 400, "{refused:?}");
+    assert_eq!(refused.problem()["code"], "path-unclear");
+    scene.revoke(&id).await;
+
+    let web = json!({ "web": { "tls": false, "encoded_slashes": true } });
+    scene.gateway.patch("/targets/other", web).await;
+    scene.approved("other").await;
+    assert_eq!(status("/projects/a%2fb").await, 204);
+    assert_eq!(status("/hosts/%2F/queues").await, 204);
+    for (path, expected) in [
+        ("/projects/a/b", 403),
+        ("/projects%2Fa", 403),
+        ("/hosts/%252F/queues", 403),
+        ("/projects/..%2F..%2Fadmin", 400),
+        ("/projects/a%2F%2e%2e", 400),
+        ("/projects/a%5Cb", 400),
+    ] {
+        assert_eq!(status(path).await, expected, "{path}");
+    }
+    let asked = asked.lock().unwrap();
+    assert_eq!(*asked, ["/projects/a%2Fb", "/hosts/%2F/queues"]);
+}
+
 #[tokio::test]
 async fn p1_every_request_is_in_the_recording_and_no_secret_is() {
     let scene = scene().await;
