@@ -19,6 +19,7 @@ mod files;
 mod groups;
 mod guard;
 pub mod health;
+mod jwks;
 mod keys;
 mod limits;
 mod me;
@@ -62,7 +63,7 @@ use crate::{
     config::LimitsConfig,
     identity::sign_in::Identity,
     lifecycle::Lifecycle,
-    model::{audit::AuditEvent, time::Timestamp, ways_in::WaysIn},
+    model::{audit::AuditEvent, time::Timestamp, ways_in::WaysIn, web::KeySet},
     recording::Archive,
     session::reveal::Revealer,
     store::{Store, Tx},
@@ -90,6 +91,8 @@ pub struct Parts {
     pub scanner: scan::Scanner,
     /// What people configure their ssh from.
     pub ssh: ssh::SshFacts,
+    /// What web targets verify with who is there.
+    pub identity_keys: KeySet,
     /// Ends the event streams, so that the drain need not wait for them.
     pub closing: CancellationToken,
 }

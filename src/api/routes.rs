@@ -5,7 +5,7 @@
 use axum::http::Method;
 
 use super::{
-    accounts, apply, audit, checkouts, class::Class, events, files, groups, keys, me, openapi,
+    accounts, apply, audit, checkouts, class::Class, events, files, groups, jwks, keys, me, openapi,
     page, policies, recordings, reveal, route::Route, scan, sessions, sign_in, ssh, targets, users,
 };
 use crate::model::{
@@ -13,6 +13,7 @@ use crate::model::{
     policy::Policy,
     target::{Account, Target},
     user::{Group, SshKey, Token, User},
+    web::KeySet,
 };
 
 const GET: Method = Method::GET;
@@ -29,6 +30,10 @@ const BOOTSTRAP: Class = Class::Open {
 };
 const DOCUMENT: Class = Class::Open {
     why: "it describes the API and nothing of this installation",
+};
+
+const VERIFYING: Class = Class::Open {
+    why: "targets verify with it who is there, and have no token; it holds public keys only",
 };
 
 pub fn table() -> Vec<Route> {
@@ -122,6 +127,8 @@ fn places() -> Vec<Route> {
             .takes::<scan::NewScan>().ok::<scan::Scanned>(),
         Route::new(GET, "/ssh", SignedIn, "How targets are reached by SSH: names and public keys", ssh::show)
             .ok::<ssh::SshFacts>(),
+        Route::new(GET, "/jwks", VERIFYING, "The keys with which web targets verify who is there (RFC 7517)", jwks::show)
+            .ok::<KeySet>(),
 
         Route::new(GET, "/accounts", Auditor, "The accounts, without their secrets", accounts::list)
             .lists::<Account>(accounts::FILTERS),

@@ -27,7 +27,7 @@ use crate::{
     keeper::Keeper,
     kill::Switchboard,
     lifecycle::{Change, Lifecycle},
-    model::{ids::NodeId, session::KillReason},
+    model::{ids::NodeId, session::KillReason, web::KeySet},
     recording::{Archive, Recordings},
     session::{Clerk, Entry, Gate, GateParts, reveal::Revealer},
     store::{Store, StoreError, node::Node},
@@ -159,7 +159,10 @@ impl App {
         };
         let ssh = ssh_settings(&config.ssh, names(&config, &certificates.admin))?;
         let user_authority = open::authority(&store, &vault, clock.now()).await?;
-        let ssh_facts = facts(&ssh, user_authority);
+        let public = Public {
+            ssh: facts(&ssh, user_authority),
+            identity_keys: open::identity_keys(&store, &vault, clock.now()).await?,
+        };
 
         let switchboard = Switchboard::new();
         let lifecycle = Lifecycle::new(store.clone(), clock.clone(), switchboard.clone());
@@ -196,7 +199,7 @@ impl App {
                 (sockets, addresses),
                 gate,
                 &vault,
-                (ssh, ssh_facts),
+                (ssh, public),
                 &certificates,
                 &closing,
             )?,
@@ -304,7 +307,7 @@ impl Parts {
         (sockets, addresses): (Sockets, Addresses),
         gate: Gate,
         vault: &Vault,
-        (settings, ssh_facts): (ssh::SshSettings, api::ssh::SshFacts),
+        (settings, public): (ssh::SshSettings, Public),
         certificates: &Certificates,
         closing: &CancellationToken,
     ) -> Result<Vec<JoinHandle<()>>, StartError> {
@@ -319,7 +322,8 @@ impl Parts {
             limits: config.limits.clone(),
             ways_in: gate.ways_in().clone(),
             archive: Archive::new(&self.recordings),
-            ssh: ssh_facts,
+            ssh: public.ssh,
+            identity_keys: public.identity_keys,
             scanner: api::scan::Scanner::new(|address| async move { ssh::scan(&address).await }),
             audit_key: self.checkpoints.public_key(),
             closing: closing.clone(),
@@ -525,6 +529,12 @@ fn web_limits(config: &WebConfig) -> broker::Limits {
 fn line(key: &PublicKey) -> String {
     key.to_openssh()
         .expect("a key that was read can be written")
+}
+
+/// What everybody may know of the gateway's keys.
+struct Public {
+    ssh: api::ssh::SshFacts,
+    identity_keys: KeySet,
 }
 
 /// What people and targets have to know of the gateway's keys.

@@ -10,9 +10,15 @@ use crate::{
     clock::Clock,
     config::Config,
     lifecycle::Lifecycle,
-    model::{ids::NodeId, time::Timestamp},
-    store::{self, Store, StoreError, authority::AuthorityRow, node::Node},
-    vault::{self, SigningKey, Vault, VaultError, entropy, keyfile},
+    model::{ids::NodeId, time::Timestamp, web::KeySet},
+    store::{
+        self, Store, StoreError,
+        authority::{AuthorityRow, Which},
+        node::Node,
+    },
+    vault::{
+        self, IdentityKey, SealedAuthority, SigningKey, Vault, VaultError, entropy, keyfile,
+    },
 };
 
 /// How far behind the newest audit event the wall clock may be before it is worth a word.
@@ -52,18 +58,49 @@ pub async fn vault(config: &Config, store: &Store) -> Result<Vault, StartError> 
 
 /// The public key of the user authority, which is made at the first start.
 pub async fn authority(store: &Store, vault: &Vault, now: Timestamp) -> Result<String, StartError> {
-    if let Some(row) = store::authority::load(store).await? {
+    kept_or_made(store, Which::User, now, || {
+        let (public, sealed) = vault.make_authority()?;
+        let public = public.to_openssh().map_err(VaultError::Certificate)?;
+        Ok((public, sealed))
+    })
+    .await
+}
+
+/// The public keys with which web targets verify who is there; one is made at the first start.
+pub async fn identity_keys(
+    store: &Store,
+    vault: &Vault,
+    now: Timestamp,
+) -> Result<KeySet, StartError> {
+    let public = kept_or_made(store, Which::WebIdentity, now, || {
+        let (public, sealed) = vault.make_identity_key()?;
+        Ok((public.to_text(), sealed))
+    });
+    let key = IdentityKey::parse(&public.await?)?;
+    Ok(KeySet {
+        keys: vec![key.jwk()],
+    })
+}
+
+/// The public half of a key of the gateway's own.
+async fn kept_or_made(
+    store: &Store,
+    which: Which,
+    now: Timestamp,
+    make: impl FnOnce() -> Result<(String, SealedAuthority), VaultError>,
+) -> Result<String, StartError> {
+    if let Some(row) = store::authority::load(store, which).await? {
         return Ok(row.public_key);
     }
-    let (public, sealed) = vault.make_authority()?;
+    let (public_key, sealed) = make()?;
     let row = AuthorityRow {
-        public_key: public.to_openssh().map_err(VaultError::Certificate)?,
+        public_key,
         wrapped: sealed.wrapped,
         kek_id: sealed.kek_id,
     };
     let mut tx = store.begin().await?;
     // Another node may have been faster.
-    let kept = store::authority::put_once(&mut tx, &row, now).await?;
+    let kept = store::authority::put_once(&mut tx, which, &row, now).await?;
     tx.commit().await?;
     Ok(kept.public_key)
 }

@@ -22,7 +22,7 @@ use crate::{
         ids::AccountId,
     },
     store::{
-        self, Store, StoreError, authority::AuthorityRow, recording::KeyRow, secret::SealedRow,
+        self, Store, StoreError, authority::{AuthorityRow, Which}, recording::KeyRow, secret::SealedRow,
     },
     vault::{RecordingKeys, SealedAuthority, SealedSecret, SecretField, Vault, WrappedKey},
 };
@@ -130,9 +130,14 @@ async fn knows_every_key(vault: &Vault, store: &Store) -> Result<(), Failure> {
     }
 }
 
-/// The user authority's key: one row, or none yet.
-async fn rewrap_authority(store: &Store, vault: &Vault, key: &str) -> Result<usize, Failure> {
-    let row = store::authority::load(store).await.map_err(fault)?;
+/// A key of the gateway's own: one row, or none yet.
+async fn rewrap_authority(
+    store: &Store,
+    vault: &Vault,
+    which: Which,
+    key: &str,
+) -> Result<usize, Failure> {
+    let row = store::authority::load(store, which).await.map_err(fault)?;
     let Some(before) = row.filter(|row| row.kek_id != key) else {
         return Ok(0);
     };
@@ -140,14 +145,18 @@ async fn rewrap_authority(store: &Store, vault: &Vault, key: &str) -> Result<usi
         wrapped: before.wrapped.clone(),
         kek_id: before.kek_id.clone(),
     };
-    let SealedAuthority { wrapped, kek_id } = vault.rewrap_authority(&sealed).map_err(fault)?;
+    let rewrapped = match which {
+        Which::User => vault.rewrap_authority(&sealed),
+        Which::WebIdentity => vault.rewrap_identity_key(&sealed),
+    };
+    let SealedAuthority { wrapped, kek_id } = rewrapped.map_err(fault)?;
     let after = AuthorityRow {
         wrapped,
         kek_id,
         ..before.clone()
     };
     let mut tx = store.begin().await.map_err(fault)?;
-    store::authority::rewrap(&mut tx, &before, &after)
+    store::authority::rewrap(&mut tx, which, &before, &after)
         .await
         .map_err(fault)?;
     tx.commit().await.map_err(fault)?;
@@ -155,7 +164,10 @@ async fn rewrap_authority(store: &Store, vault: &Vault, key: &str) -> Result<usi
 }
 
 async fn rewrap_all(store: &Store, vault: &Vault, key: &str) -> Result<usize, Failure> {
-    let mut count = rewrap_authority(store, vault, key).await?;
+    let mut count = 0;
+    for which in Which::ALL {
+        count += rewrap_authority(store, vault, which, key).await?;
+    }
     count += rewrap_recordings(store, &vault.recording_keys(), key).await?;
     loop {
         let rows = store::secret::wrapped_otherwise(store, key, BATCH)

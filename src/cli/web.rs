@@ -66,6 +66,10 @@ pub struct WebArgs {
     /// The name by which the target knows itself, where its address says another
     #[arg(long, value_name = "HOST")]
     web_host: Option<Origin>,
+    /// What the target is told of who is there: none; headers, X-Forwarded-User and
+    /// X-Forwarded-Groups; token, a signed JWT in Doorward-Identity
+    #[arg(long, value_name = "HOW", value_parser = ["none", "headers", "token"])]
+    identity: Option<String>,
     /// The target takes %2F in a path as a letter, and never as a slash (GitLab, RabbitMQ)
     #[arg(long, conflicts_with = "no_encoded_slashes")]
     encoded_slashes: bool,
@@ -167,6 +171,7 @@ impl WebArgs {
         self.web.is_some()
             || self.web_host.is_some()
             || !self.web_also.is_empty()
+            || self.identity.is_some()
             || self.encoded_slashes
             || self.no_encoded_slashes
             || self.signs_in()
@@ -226,6 +231,9 @@ impl WebArgs {
         if !self.web_also.is_empty() {
             let also: Vec<_> = self.web_also.iter().filter_map(|it| it.0.as_ref()).collect();
             web["also"] = json!(also);
+        }
+        if let Some(identity) = &self.identity {
+            web["identity"] = json!(identity);
         }
         if self.encoded_slashes || self.no_encoded_slashes {
             web["encoded_slashes"] = json!(self.encoded_slashes);

@@ -11,6 +11,7 @@ mod files;
 mod gate;
 mod guard;
 mod guest;
+mod identity;
 pub mod reveal;
 mod traffic;
 mod upstreams;
@@ -37,6 +38,7 @@ pub use self::{
     files::FileLog,
     gate::{Gate, GateParts},
     guard::Notice,
+    identity::{IdentityError, SignedIdentity},
 };
 use self::{clerk::Closed, traffic::Traffic};
 use crate::{

@@ -23,7 +23,7 @@ use crate::{
         permit::Permit,
         time::Timestamp,
     },
-    store,
+    store::{self, authority::Which},
     vault::{Claims, SealedAuthority, VaultError, entropy},
 };
 
@@ -38,7 +38,7 @@ impl Gate {
     pub(super) async fn vouch(&self, session: &Session) -> Result<Credential, CredentialError> {
         let parts = &self.0.parts;
         let name = || session.account.name.to_string();
-        let row = store::authority::load(&parts.store).await?;
+        let row = store::authority::load(&parts.store, Which::User).await?;
         let row = row.ok_or_else(|| CredentialError::Missing(name()))?;
         let sealed = SealedAuthority {
             wrapped: row.wrapped,

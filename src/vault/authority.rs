@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use super::{Vault, VaultError, entropy, envelope};
 use crate::model::{permit::Permit, target::Account, time::Timestamp};
 
-/// The authority's key as the store keeps it.
+/// A key of the gateway's own as the store keeps it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SealedAuthority {
     pub wrapped: Vec<u8>,
@@ -51,14 +51,37 @@ impl Vault {
         self.reload()?;
         let seed = Zeroizing::new(entropy());
         let public = private(&seed)?.public_key().clone();
-        let sealed = self.with_keyring(|keyring| {
+        Ok((public, self.seal_key(&PLACE, &seed)?))
+    }
+
+    /// A key of the gateway's own, sealed for its place.
+    pub(super) fn seal_key(
+        &self,
+        place: &[&str],
+        key: &[u8; 32],
+    ) -> Result<SealedAuthority, VaultError> {
+        self.with_keyring(|keyring| {
             let kek = keyring.newest();
             Ok(SealedAuthority {
-                wrapped: envelope::wrap(kek, &PLACE, &seed),
+                wrapped: envelope::wrap(kek, place, key),
                 kek_id: kek.id.clone(),
             })
-        })?;
-        Ok((public, sealed))
+        })
+    }
+
+    pub(super) fn rewrap_key(
+        &self,
+        place: &[&str],
+        sealed: &SealedAuthority,
+    ) -> Result<SealedAuthority, VaultError> {
+        self.with_key(&sealed.kek_id, |keyring, kek| {
+            let key = envelope::unwrap(kek, place, &sealed.wrapped)?;
+            let newest = keyring.newest();
+            Ok(SealedAuthority {
+                wrapped: envelope::wrap(newest, place, &key),
+                kek_id: newest.id.clone(),
+            })
+        })
     }
 
     /// The same authority under the newest vault key.
@@ -66,14 +89,7 @@ impl Vault {
         &self,
         sealed: &SealedAuthority,
     ) -> Result<SealedAuthority, VaultError> {
-        self.with_key(&sealed.kek_id, |keyring, kek| {
-            let seed = envelope::unwrap(kek, &PLACE, &sealed.wrapped)?;
-            let newest = keyring.newest();
-            Ok(SealedAuthority {
-                wrapped: envelope::wrap(newest, &PLACE, &seed),
-                kek_id: newest.id.clone(),
-            })
-        })
+        self.rewrap_key(&PLACE, sealed)
     }
 
     /// Vouches for `key` as the account that the permit is for.

@@ -5,6 +5,7 @@
 
 mod authority;
 mod envelope;
+mod identity_key;
 pub mod keyfile;
 mod keyring;
 mod recording_key;
@@ -25,6 +26,7 @@ use zeroize::Zeroizing;
 pub use self::{
     authority::{Claims, SealedAuthority},
     envelope::SealedSecret,
+    identity_key::IdentityKey,
     keyfile::KeyFileError,
     keyring::KeyringError,
     recording_key::{RecordingKey, RecordingKeys, WrappedKey},
@@ -79,6 +81,8 @@ pub enum VaultError {
     NotAuthentic,
     #[error("a certificate cannot be made")]
     Certificate(#[source] russh::keys::ssh_key::Error),
+    #[error("a signature cannot be made")]
+    Signature,
     #[error("this permit is for another account than the secret")]
     OtherAccount,
     #[error("a secret has {LONGEST} bytes at most and is not empty")]

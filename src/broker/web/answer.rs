@@ -102,6 +102,13 @@ impl Answer {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "sign-in-renewed", detail)
     }
 
+    /// The target is to be told who is there, and that could not be signed.
+    pub fn not_identified() -> Self {
+        let detail = "the gateway could not sign who you are, and passed nothing on; try again \
+                      shortly";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "identity-unsaid", detail)
+    }
+
     pub fn target_too_slow(why: impl Into<String>) -> Self {
         Self::new(StatusCode::GATEWAY_TIMEOUT, "target-too-slow", why)
     }
@@ -177,6 +184,10 @@ impl Answer {
     /// Whether it tells how access ended that there was.
     pub fn is_an_end(&self) -> bool {
         self.ended
+    }
+
+    pub fn code(&self) -> &'static str {
+        self.code
     }
 
     pub fn detail(&self) -> &str {

@@ -10,6 +10,8 @@ use hyper::{
     header::{self, AUTHORIZATION, CONNECTION, COOKIE, HeaderName, HeaderValue, SET_COOKIE, TE},
 };
 
+use super::identity::Who;
+
 /// Where a program says who it is, when the target needs `Authorization` for itself.
 pub const TOKEN: HeaderName = HeaderName::from_static("doorward-token");
 /// Which account is meant, where there are several.
@@ -24,6 +26,8 @@ pub struct Told<'a> {
     pub authority: &'a str,
     pub port: &'a HeaderValue,
     pub request: &'a str,
+    /// Where its settings ask for it.
+    pub who: &'a Who,
 }
 
 /// Leaves what goes on to the target. `secret_in` is the header that the gateway fills itself.
@@ -101,6 +105,7 @@ pub fn tell(headers: &mut HeaderMap, told: &Told<'_>) {
             headers.insert(own(name), value);
         }
     }
+    told.who.tell(headers);
 }
 
 /// Leaves what goes back to the person.
@@ -383,6 +388,7 @@ mod tests {
             authority: "wiki.door.localhost:8444",
             port: &port,
             request: "S-1",
+            who: &Who::nobody(),
         };
         tell(&mut headers, &told);
         assert_eq!(headers["x-forwarded-for"], "::1");

@@ -13,6 +13,7 @@ mod file;
 mod form;
 mod headers;
 mod host;
+mod identity;
 mod inject;
 mod jar;
 mod means;

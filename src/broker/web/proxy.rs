@@ -12,7 +12,7 @@ use hyper::{
     http::uri::{Authority, PathAndQuery, Scheme},
 };
 use tokio::time::timeout;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::{
     answer::{Answer, wants_page},
@@ -22,6 +22,7 @@ use super::{
     file::Transfer,
     headers::{self, Told},
     host::Names,
+    identity::Who,
     inject::Injected,
     own,
     pool::{Answered, NotAnswered, Own, ReachError, Way},
@@ -35,7 +36,7 @@ use super::{
 };
 use crate::{
     model::{
-        capability::Use, name::TargetName, target::Address, refusal::Refusal, ways_in::WaysIn, web::CanonicalPath,
+        capability::Use, name::TargetName, target::Address, refusal::Refusal, ways_in::WaysIn, web::{CanonicalPath, NotAPath},
     },
     recording::RecordingError,
     session::{DialError, Gate},
@@ -62,6 +63,8 @@ pub struct Passage<'a> {
     pub exchange: Arc<Exchange>,
     /// What it carries of the credential.
     pub injected: Arc<Injected>,
+    /// What it says of its sender.
+    pub who: Who,
     pub target: &'a TargetName,
     pub ways_in: &'a WaysIn,
     /// The host as the person knows it.
@@ -210,10 +213,20 @@ impl Proxy {
                 });
             }
         };
+        let who = match session.teller().says(session.session(), &caller.principal).await {
+            Ok(who) => who,
+            Err(error) => {
+                warn!(session = %session.id(), %error, "Web target not told who is there");
+                let answer = Answer::not_identified();
+                exchange.failed(answer.code());
+                return Err(answer);
+            }
+        };
         let path_and_query = at_target(&session, &injected, &path, query)?;
         let passage = Passage {
             exchange,
             injected,
+            who,
             session,
             target: &place.target,
             ways_in: self.gate.ways_in(),
@@ -327,6 +340,7 @@ impl Proxy {
             authority: passage.authority,
             port: &self.port,
             request: &request,
+            who: &passage.who,
         };
         headers::tell(headers, &told);
         let path = passage.path_and_query.path();

@@ -22,6 +22,7 @@ use tracing::warn;
 use super::{
     answer::Answer,
     callers::Caller,
+    identity::Teller,
     means::{Means, Ready},
     pins,
     pool::Pool,
@@ -353,6 +354,7 @@ pub struct WebSession {
     authority: String,
     pool: Pool,
     means: Means,
+    teller: Teller,
     track: Track,
     /// Of the files that it moves, once there is one.
     files: OnceLock<FileLog<Arc<Session>>>,
@@ -405,6 +407,7 @@ impl WebSession {
         Ok(Self {
             key,
             authority: web.authority(&address),
+            teller: Teller::new(web.identity),
             web,
             pool,
             means,
@@ -465,6 +468,11 @@ impl WebSession {
 
     pub fn means(&self) -> &Means {
         &self.means
+    }
+
+    /// Who tells the target who is there.
+    pub fn teller(&self) -> &Teller {
+        &self.teller
     }
 
     /// The number of the next request.

@@ -4,6 +4,7 @@
 
 mod file;
 mod form;
+mod identity;
 mod origin;
 mod path;
 mod pattern;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     file::{file_name, is_download, is_upload, percent_decoded},
     form::{FormPath, FormRecipe, LogOut, LogOutMethod, Mark, Piece as FormPiece, Shown},
+    identity::{Identity, IdentityClaims, Jwk, KeySet},
     origin::{NotAnOrigin, Origin},
     path::{CanonicalPath, NotAPath},
     pattern::{HttpPattern, Most, NotAnHttpPattern},
@@ -58,6 +60,9 @@ pub struct Web {
     /// of GitLab's projects and RabbitMQ's hosts. Otherwise such a path is refused.
     #[serde(default, skip_serializing_if = "is_no")]
     pub encoded_slashes: bool,
+    /// What the target is told of who is there.
+    #[serde(default, skip_serializing_if = "Identity::is_none")]
+    pub identity: Identity,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)]

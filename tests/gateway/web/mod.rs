@@ -4,6 +4,7 @@ mod apps;
 mod ask;
 mod files;
 mod forms;
+mod identity;
 mod kill;
 mod limits;
 mod local;
