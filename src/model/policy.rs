@@ -12,6 +12,7 @@ use super::{
     ids::PolicyId,
     name::{GroupName, PermissionSet, PolicyName},
     recording::{RecordingMode, RecordingTerms},
+    size::Size,
     text::Text,
     ticket::TicketPattern,
     time::{Span, Timestamp},
@@ -74,6 +75,9 @@ pub struct Terms {
     pub recording: RecordingMode,
     /// Record what is typed too, but nothing that the target does not show.
     pub record_input: bool,
+    /// Record bodies of web requests and answers too, each up to this size.
+    #[schema(value_type = Option<String>)]
+    pub record_bodies: Option<Size>,
     /// How long recordings are kept; for ever if left out.
     pub recording_retention: Option<Span>,
     /// What an ordinary check-out may do.
@@ -113,6 +117,7 @@ impl Default for Terms {
             reveal: Reveal::Never,
             recording: RecordingMode::Required,
             record_input: false,
+            record_bodies: None,
             recording_retention: None,
             capabilities: Capability::ORDINARY.into_iter().collect(),
             permission_sets: BTreeMap::new(),
@@ -249,6 +254,8 @@ pub enum BadTerms {
     PatternWithoutTicket,
     #[error("{0}: at least 1 is expected; leave it out for no limit")]
     ZeroLimit(&'static str),
+    #[error("record_bodies: between 1B and 1MiB is expected; leave it out for none")]
+    Bodies,
     #[error(
         "capabilities: a set holds at most {} of them, and there are at most {} permission_sets",
         Terms::LARGEST_SET,
@@ -318,6 +325,10 @@ impl Terms {
         if self.recording_retention.is_some_and(Span::is_zero) {
             return Err(BadTerms::ZeroLimit("recording_retention"));
         }
+        // Each is held while it passes, for as many requests as there are at once.
+        if self.record_bodies.is_some_and(|size| !(1..=1 << 20).contains(&size.bytes())) {
+            return Err(BadTerms::Bodies);
+        }
         let sound = |window: &HourWindow| {
             !window.days.is_empty() && (window.from < window.to || window.to == NaiveTime::MIN)
         };
@@ -333,6 +344,7 @@ impl Terms {
         RecordingTerms {
             mode: self.recording,
             input: self.record_input,
+            bodies: self.record_bodies,
             retention: self.recording_retention,
         }
     }

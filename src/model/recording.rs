@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ids::{CheckoutId, RecordingId, SessionId},
+    size::Size,
     time::{Span, Timestamp},
 };
 
@@ -24,6 +25,8 @@ pub struct RecordingTerms {
     pub mode: RecordingMode,
     /// Whether what is typed is recorded too, as far as the target shows it.
     pub input: bool,
+    /// How much of each body of a web request or answer; none where left out.
+    pub bodies: Option<Size>,
     /// How long a recording is kept; none means for ever.
     pub retention: Option<Span>,
 }

@@ -4,8 +4,13 @@
 
 use std::{fmt, str::FromStr};
 
+use serde::{Deserialize, Serialize};
+
 /// Bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(try_from = "String", into = "String")]
 pub struct Size(u64);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -41,6 +46,19 @@ impl FromStr for Size {
         }
         let number: u64 = number.parse().map_err(|_| NotASize)?;
         number.checked_mul(*unit).map(Self).ok_or(NotASize)
+    }
+}
+
+impl TryFrom<String> for Size {
+    type Error = NotASize;
+    fn try_from(text: String) -> Result<Self, NotASize> {
+        text.parse()
+    }
+}
+
+impl From<Size> for String {
+    fn from(size: Size) -> String {
+        size.to_string()
     }
 }
 

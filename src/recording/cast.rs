@@ -177,6 +177,11 @@ pub fn answer(millis: u64, json: &str, into: &mut Vec<u8>) {
     event(millis, "answer", json, into);
 }
 
+/// What is recorded of a body, as JSON; before the answer.
+pub fn body(millis: u64, json: &str, into: &mut Vec<u8>) {
+    event(millis, "body", json, into);
+}
+
 const REPLACEMENT: &str = "\u{fffd}";
 
 fn event(millis: u64, code: &str, text: &str, into: &mut Vec<u8>) {

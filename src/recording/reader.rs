@@ -31,6 +31,8 @@ pub enum Kind {
     Request(String),
     /// What became of a request, as JSON.
     Answer(String),
+    /// What is recorded of a body of either, as JSON.
+    Body(String),
 }
 
 /// A recording that is being read.
@@ -163,6 +165,7 @@ fn event(line: &[u8]) -> Parsed {
         "m" => Kind::Marker(data),
         "request" => Kind::Request(data),
         "answer" => Kind::Answer(data),
+        "body" => Kind::Body(data),
         "r" => match size(&data) {
             Some((width, height)) => Kind::Resize { width, height },
             None => return Parsed::Bad,

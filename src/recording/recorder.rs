@@ -350,6 +350,14 @@ impl Track {
         }
     }
 
+    /// Takes what is recorded of a body, as JSON. Never waits, as `answer` does not: there are
+    /// two for each request at the most, each bounded by the policy.
+    pub fn body(&self, json: &str) {
+        if let Some(tape) = &self.tape {
+            tape.add_small(|_, millis, into| cast::body(millis, json, into));
+        }
+    }
+
     /// Ends the recording with a last word (`exit status 0`) and waits until it is on the disk.
     pub async fn finish(&self, last_word: &str) -> Option<Finished> {
         let tape = self.tape.as_ref()?;

@@ -69,6 +69,7 @@ impl Set {
         let terms = RecordingTerms {
             mode,
             input: false,
+            bodies: None,
             retention: Some(Span::hours(24)),
         };
         Recorder::new(&self.recordings, terms, subject, self.switch.clone())

@@ -15,7 +15,8 @@ use hyper::{
 };
 
 use super::{
-    exchange::Exchange, file::Transfer, headers, pool::Own, veil::Veil, visit::Visit,
+    exchange::Exchange, file::Transfer, headers, pool::Own, sample::Sample, veil::Veil,
+    visit::Visit,
 };
 use crate::model::{refusal::Refusal, session::KillReason};
 
@@ -35,13 +36,21 @@ pub struct Passing {
     /// None once it was cut.
     inner: Option<Incoming>,
     exchange: Arc<Exchange>,
-    /// Where it is a file.
-    file: Option<Transfer>,
+    watch: Watch,
     ended: bool,
     /// Only over an answer.
     veil: Option<Box<Veil>>,
     /// What stands behind the last data.
     trailers: Option<Frame<Bytes>>,
+}
+
+/// What is written down of a body when it has passed.
+#[derive(Default)]
+pub struct Watch {
+    /// Where it is a file.
+    pub file: Option<Transfer>,
+    /// Where bodies are recorded.
+    pub sample: Option<Sample>,
 }
 
 /// The connection of an answer, given back when the answer was read.
@@ -69,31 +78,31 @@ impl Body {
     pub fn to_target(
         inner: Incoming,
         exchange: Arc<Exchange>,
-        file: Option<Transfer>,
+        watch: Watch,
         visit: &Arc<Visit>,
     ) -> Self {
-        Self::ToTarget(Passing::new(inner, exchange, file), Arc::downgrade(visit))
+        Self::ToTarget(Passing::new(inner, exchange, watch), Arc::downgrade(visit))
     }
 
     pub fn to_person(
         inner: Incoming,
         exchange: Arc<Exchange>,
-        file: Option<Transfer>,
+        watch: Watch,
         way: Option<Own>,
         veil: Option<Veil>,
     ) -> Self {
-        let mut passing = Passing::new(inner, exchange, file);
+        let mut passing = Passing::new(inner, exchange, watch);
         passing.veil = veil.map(Box::new);
         Self::ToPerson(passing, Way(way))
     }
 }
 
 impl Passing {
-    fn new(inner: Incoming, exchange: Arc<Exchange>, file: Option<Transfer>) -> Self {
+    fn new(inner: Incoming, exchange: Arc<Exchange>, watch: Watch) -> Self {
         Self {
             inner: Some(inner),
             exchange,
-            file,
+            watch,
             ended: false,
             veil: None,
             trailers: None,
@@ -119,8 +128,11 @@ impl Passing {
                     if let Err(refusal) = self.exchange.within_room() {
                         return Poll::Ready(Some(Err(BodyError::TooMuch(refusal))));
                     }
-                    if let Some(file) = &mut self.file {
+                    if let Some(file) = &mut self.watch.file {
                         file.add(data);
+                    }
+                    if let Some(sample) = &mut self.watch.sample {
+                        sample.add(data);
                     }
                 }
                 Poll::Ready(Some(Ok(frame)))
@@ -231,8 +243,13 @@ impl HttpBody for Body {
 
 impl Drop for Passing {
     fn drop(&mut self) {
-        if let Some(file) = self.file.take() {
-            self.exchange.moved(file, self.is_read());
+        let whole = self.is_read();
+        let Watch { file, sample } = std::mem::take(&mut self.watch);
+        if let Some(file) = file {
+            self.exchange.moved(file, whole);
+        }
+        if let Some(sample) = sample {
+            self.exchange.sampled(sample, whole);
         }
     }
 }

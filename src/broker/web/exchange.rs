@@ -13,8 +13,10 @@ use hyper::StatusCode;
 
 use super::{
     file::{End, Transfer},
+    inject::Injected,
     pool::Own,
     record::{self, AnswerLine},
+    sample::Sample,
     sessions::WebSession,
     visit::InFlight,
 };
@@ -38,6 +40,10 @@ pub struct Exchange {
     whole: AtomicBool,
     /// Files whose body is over, and whether it was read to its end.
     moved: Mutex<Vec<(Transfer, bool)>>,
+    /// The same of what is recorded of bodies.
+    samples: Mutex<Vec<(Sample, bool)>>,
+    /// What was sent of the credential: more than one where the gateway signed in again.
+    injected: Mutex<Vec<Arc<Injected>>>,
     _in_flight: InFlight,
 }
 
@@ -57,6 +63,8 @@ impl Exchange {
             error: OnceLock::new(),
             whole: AtomicBool::new(false),
             moved: Mutex::default(),
+            samples: Mutex::default(),
+            injected: Mutex::default(),
             _in_flight: in_flight,
         })
     }
@@ -139,8 +147,38 @@ impl Exchange {
         moved.push((file, whole));
     }
 
+    /// As much of a body as there was has passed.
+    pub fn sampled(&self, sample: Sample, whole: bool) {
+        let mut samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
+        samples.push((sample, whole));
+    }
+
+    /// What is sent of the credential, and so must not be recorded.
+    pub fn carries(&self, injected: &Arc<Injected>) {
+        let mut carried = self.injected.lock().unwrap_or_else(PoisonError::into_inner);
+        carried.push(injected.clone());
+    }
+
     pub fn give_back(&self, own: Own) {
         self.session.pool().back(own);
+    }
+}
+
+impl Exchange {
+    /// INVARIANT: without what was injected nothing is kept, as nothing could be masked.
+    fn record_bodies(&mut self) {
+        let samples = self.samples.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let samples = std::mem::take(samples);
+        let injected = self.injected.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if injected.is_empty() {
+            return;
+        }
+        for (sample, whole) in samples {
+            let masks = self.session.masks();
+            if let Some(line) = sample.line(self.n, whole, masks, injected) {
+                self.session.recorded_body(&line);
+            }
+        }
     }
 }
 
@@ -152,6 +190,7 @@ impl Drop for Exchange {
             (None, Some(error)) => Some(error),
             (None, None) => Some("not read to its end".to_owned()),
         };
+        self.record_bodies();
         let status = self.status.get().copied();
         let moved = std::mem::take(self.moved.get_mut().unwrap_or_else(PoisonError::into_inner));
         let moved = moved.into_iter();

@@ -11,7 +11,7 @@ use hyper::{
 };
 use zeroize::Zeroizing;
 
-use super::{errand::encoded, jar::Jar};
+use super::{errand::encoded, jar::Jar, masks::Masks};
 use crate::{
     model::{permit::Permit, time::Timestamp, web::WebSignIn},
     session::{Credential, credential::AccountSecret},
@@ -137,6 +137,21 @@ impl Injected {
         for name in holding {
             headers.remove(name);
         }
+    }
+}
+
+impl Injected {
+    /// Takes what was sent of it out of a text.
+    pub fn mask(&self, text: &mut Vec<u8>) {
+        let mut masks = Masks::default();
+        match self {
+            Self::Nothing => return,
+            Self::Header { secret, .. } | Self::Query { secret, .. } => {
+                secret.0.iter().for_each(|needle| masks.add(needle));
+            }
+            Self::Jar(jar) => jar.each_value(|value| masks.add(value)),
+        }
+        *text = masks.out_of(std::mem::take(text), false);
     }
 }
 

@@ -120,6 +120,12 @@ impl Jar {
         })
     }
 
+    pub fn each_value(&self, mut take: impl FnMut(&[u8])) {
+        for cookie in &self.held().cookies {
+            take(cookie.value.as_bytes());
+        }
+    }
+
     /// Each change under this lock is one push or one removal, so a poisoned one is whole.
     fn held(&self) -> MutexGuard<'_, Held> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

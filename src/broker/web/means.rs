@@ -13,6 +13,7 @@ use super::{
     errand::Server,
     form::FormSignIn,
     inject::{InjectError, Injected},
+    masks::Masks,
     token::TokenSource,
 };
 use crate::{
@@ -21,7 +22,7 @@ use crate::{
         refusal::Refusal,
         web::{Web, WebSignIn},
     },
-    session::{Session, credential::AccountSecret},
+    session::{Credential, Session, credential::AccountSecret},
     tls::client,
 };
 
@@ -40,6 +41,8 @@ pub enum Means {
 pub struct Ready {
     pub means: Means,
     pub identity: Option<Arc<CertifiedKey>>,
+    /// What no recording of bodies holds.
+    pub masks: Masks,
 }
 
 /// A sign-in that is to be ended.
@@ -87,11 +90,35 @@ impl Means {
         let fixed = |injected| Ready {
             means: Self::Fixed(Arc::new(injected)),
             identity: None,
+            masks: Masks::default(),
         };
         if !web.sign_in.needs_secret() {
             return Ok(fixed(Injected::Nothing));
         }
         let credential = session.credential().await.map_err(|it| it.to_string())?;
+        let hidden = |_| InjectError::Hidden.to_string();
+        let permit = session.permit();
+        let masks = match &credential.secret {
+            AccountSecret::Password(secret) if permit.recording().bodies.is_some() => {
+                let made = secret.expose(permit, |secret| Masks::of(&credential.login, secret));
+                made.map_err(hidden)?
+            }
+            _ => Masks::default(),
+        };
+        let ready = Self::with_credential(session, web, &credential)?;
+        Ok(Ready { masks, ..ready })
+    }
+
+    fn with_credential(
+        session: &Session,
+        web: &Web,
+        credential: &Credential,
+    ) -> Result<Ready, String> {
+        let fixed = |injected| Ready {
+            means: Self::Fixed(Arc::new(injected)),
+            identity: None,
+            masks: Masks::default(),
+        };
         let hidden = |_| InjectError::Hidden.to_string();
         let permit = session.permit();
         match (&web.sign_in, &credential.secret) {
@@ -114,6 +141,7 @@ impl Means {
                 Ok(Ready {
                     means: Self::Token(Box::new(source), Kept::default()),
                     identity: None,
+                    masks: Masks::default(),
                 })
             }
             (WebSignIn::Form(recipe), AccountSecret::Password(secret)) => {
@@ -135,10 +163,11 @@ impl Means {
                 Ok(Ready {
                     means: Self::Form(Box::new(form.map_err(hidden)?), Kept::default()),
                     identity: None,
+                    masks: Masks::default(),
                 })
             }
             (sign_in, _) => {
-                let injected = Injected::new(sign_in, &credential, permit);
+                let injected = Injected::new(sign_in, credential, permit);
                 injected.map(fixed).map_err(|error| error.to_string())
             }
         }

@@ -16,7 +16,7 @@ use tracing::{debug, warn};
 
 use super::{
     answer::{Answer, wants_page},
-    body::Body,
+    body::{Body, Watch},
     callers::{self, Callers},
     exchange::Exchange,
     file::Transfer,
@@ -36,7 +36,7 @@ use super::{
 };
 use crate::{
     model::{
-        capability::Use, name::TargetName, target::Address, refusal::Refusal, ways_in::WaysIn, web::{CanonicalPath, NotAPath},
+        capability::Use, file::Direction, name::TargetName, target::Address, refusal::Refusal, ways_in::WaysIn, web::{CanonicalPath, NotAPath},
     },
     recording::RecordingError,
     session::{DialError, Gate},
@@ -300,11 +300,15 @@ impl Proxy {
         let body = match request.body_mut().take() {
             None => Body::Empty,
             Some(body) => {
-                let file = Transfer::up(&parts.method, &passage.path, &parts.headers);
-                if file.is_some() {
-                    passage.session.room_for_file().await;
+                let session = &passage.session;
+                let watch = Watch {
+                    file: Transfer::up(&parts.method, &passage.path, &parts.headers),
+                    sample: session.sample(Direction::Up, &parts.headers),
+                };
+                if watch.file.is_some() {
+                    session.room_for_file().await;
                 }
-                Body::to_target(body, passage.exchange.clone(), file, passage.visit)
+                Body::to_target(body, passage.exchange.clone(), watch, passage.visit)
             }
         };
         // Only what has no body can be sent twice.
@@ -347,6 +351,12 @@ impl Proxy {
         passage
             .injected
             .fill(headers, path, session.session().now());
+        passage.exchange.carries(&passage.injected);
+        if session.keeps_bodies().is_some() {
+            // What is compressed cannot be searched for secrets, and would not be kept.
+            let plain = HeaderValue::from_static("identity");
+            headers.insert(header::ACCEPT_ENCODING, plain);
+        }
     }
 }
 
@@ -554,12 +564,16 @@ impl Passage<'_> {
         self.translate(&mut parts.headers);
         let veil = Veil::over(&self.injected, &parts.headers);
         self.exchange.status(parts.status);
-        let file = Transfer::down(&self.method, &self.path, parts.status, &parts.headers)
-            .filter(|_| !incoming.is_end_stream());
-        if file.is_some() {
+        let mut watch = Watch::default();
+        if !incoming.is_end_stream() {
+            let (status, headers) = (parts.status, &parts.headers);
+            watch.file = Transfer::down(&self.method, &self.path, status, headers);
+            watch.sample = self.session.sample(Direction::Down, headers);
+        }
+        if watch.file.is_some() {
             self.session.room_for_file().await;
         }
-        let body = Body::to_person(incoming, self.exchange, file, way, veil);
+        let body = Body::to_person(incoming, self.exchange, watch, way, veil);
         Ok(Response::from_parts(parts, body))
     }
 

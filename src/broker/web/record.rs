@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use hyper::{StatusCode, Version};
 use serde::Serialize;
 
-use super::file::FileLine;
+use super::{file::FileLine, masks::MASK};
 use crate::model::web::CanonicalPath;
 
 #[derive(Serialize)]
@@ -63,8 +63,6 @@ pub fn status(status: StatusCode) -> Option<u16> {
     Some(status.as_u16())
 }
 
-const MASK: &str = "***";
-
 /// Parts of names whose values nobody should read later.
 const SECRETS: [&str; 14] = [
     "auth",
@@ -107,7 +105,7 @@ pub fn masked(path: &CanonicalPath, query: Option<&str>) -> String {
     text
 }
 
-fn may_be_secret(name: &str) -> bool {
+pub fn may_be_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     // Written so that it is not read at once, it is not read here either.
     name.contains('%') || SECRETS.iter().any(|part| name.contains(part))

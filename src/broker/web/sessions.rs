@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use hyper::header::HeaderValue;
+use hyper::{HeaderMap, header::HeaderValue};
 use serde::Serialize;
 use tokio::{sync::OnceCell, time::timeout};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
@@ -23,21 +23,24 @@ use super::{
     answer::Answer,
     callers::Caller,
     identity::Teller,
+    masks::Masks,
     means::{Means, Ready},
     pins,
     pool::Pool,
     record,
+    sample::{BodyLine, Sample},
 };
 use crate::{
     clock::Stopwatch,
     kill::KillSwitch,
     model::{
-        file::Moved,
+        file::{Direction, Moved},
         ids::{SessionId, TokenId},
         name::{AccountName, TargetName},
         permit::Permit,
         refusal::Refusal,
         session::{KillReason, Outcome},
+        size::Size,
         target::Protocol,
         text::Text,
         time::Timestamp,
@@ -354,6 +357,7 @@ pub struct WebSession {
     authority: String,
     pool: Pool,
     means: Means,
+    masks: Masks,
     teller: Teller,
     track: Track,
     /// Of the files that it moves, once there is one.
@@ -382,7 +386,11 @@ impl WebSession {
             Ok(track) => track,
             Err(refusal) => return Err(Answer::refusal(&refusal, &key.target, gate.ways_in())),
         };
-        let Ready { means, identity } = match Means::ready(&session, &web).await {
+        let Ready {
+            means,
+            identity,
+            masks,
+        } = match Means::ready(&session, &web).await {
             Ok(ready) => ready,
             Err(why) => return Err(failed(&session, "no-credential", why)),
         };
@@ -411,6 +419,7 @@ impl WebSession {
             web,
             pool,
             means,
+            masks,
             track,
             files: OnceLock::new(),
             requests: AtomicU64::new(0),
@@ -468,6 +477,27 @@ impl WebSession {
 
     pub fn means(&self) -> &Means {
         &self.means
+    }
+
+    /// What no recording of bodies holds.
+    pub fn masks(&self) -> &Masks {
+        &self.masks
+    }
+
+    /// The beginning of a body that goes this way, where the policy asks for it.
+    pub fn sample(&self, direction: Direction, headers: &HeaderMap) -> Option<Sample> {
+        let limit = self.keeps_bodies()?;
+        Some(Sample::of(direction, limit, headers, &self.masks))
+    }
+
+    /// How much of each is recorded; none where none is.
+    pub fn keeps_bodies(&self) -> Option<Size> {
+        self.track.recording()?;
+        self.permit().recording().bodies
+    }
+
+    pub fn recorded_body(&self, line: &BodyLine) {
+        self.track.body(&record::json(line));
     }
 
     /// Who tells the target who is there.

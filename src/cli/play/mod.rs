@@ -216,6 +216,7 @@ fn play(
             }
             Kind::Request(json) => requests.asked(event.at, &json),
             Kind::Answer(json) => requests.answered(&json),
+            Kind::Body(json) => requests.body(&json),
             Kind::Marker(_) | Kind::Input(_) | Kind::Resize { .. } => continue,
         };
         if let Err(failure) = write(&text) {

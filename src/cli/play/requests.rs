@@ -12,7 +12,11 @@ use crate::cli::{json, screen::one_line};
 
 /// Requests that wait for their answer.
 #[derive(Default)]
-pub struct Requests(HashMap<u64, (f64, Value)>);
+pub struct Requests {
+    waiting: HashMap<u64, (f64, Value)>,
+    /// Those of requests that wait.
+    bodies: HashMap<u64, String>,
+}
 
 /// Of a recording that was made up no more than this waits.
 const MOST: usize = 100_000;
@@ -24,9 +28,20 @@ impl Requests {
             return String::new();
         };
         if let Some(number) = request["n"].as_u64()
-            && self.0.len() < MOST
+            && self.waiting.len() < MOST
         {
-            self.0.insert(number, (at, request));
+            self.waiting.insert(number, (at, request));
+        }
+        String::new()
+    }
+
+    /// Shows nothing yet: it is shown behind its answer.
+    pub fn body(&mut self, text: &str) -> String {
+        if let Ok(line) = serde_json::from_str::<Value>(text)
+            && let Some(number) = line["n"].as_u64()
+            && self.waiting.contains_key(&number)
+        {
+            self.bodies.entry(number).or_default().push_str(&body(&line));
         }
         String::new()
     }
@@ -35,18 +50,19 @@ impl Requests {
         let Ok(answer) = serde_json::from_str::<Value>(text) else {
             return String::new();
         };
-        let asked = answer["n"]
-            .as_u64()
-            .and_then(|number| self.0.remove(&number));
-        let Some((at, request)) = asked else {
+        let Some(number) = answer["n"].as_u64() else {
             return String::new();
         };
-        line(at, &request, Some(&answer))
+        let Some((at, request)) = self.waiting.remove(&number) else {
+            return String::new();
+        };
+        let bodies = self.bodies.remove(&number).unwrap_or_default();
+        line(at, &request, Some(&answer)) + &bodies
     }
 
     /// Those that got no answer before the recording ended.
     pub fn end(&mut self) -> String {
-        let mut open: Vec<_> = self.0.drain().collect();
+        let mut open: Vec<_> = self.waiting.drain().collect();
         open.sort_by_key(|(number, _)| *number);
         let lines = open.iter();
         lines
@@ -89,6 +105,27 @@ fn line(at: f64, request: &Value, answer: Option<&Value>) -> String {
     lines
 }
 
+/// What is recorded of a body: a head, and its text further in.
+fn body(line: &Value) -> String {
+    let said = match (line["text"].as_str(), line["not_kept"].as_str()) {
+        (_, Some(why)) => format!(", not kept: {why}"),
+        (None, None) => ", no text".to_owned(),
+        (Some(_), None) if line["cut"] == true => ", its beginning".to_owned(),
+        (Some(_), None) => String::new(),
+    };
+    let head = format!(
+        "body {} {}, {} bytes{said}",
+        json::text(line, "direction"),
+        json::text(line, "type"),
+        line["bytes"].as_u64().unwrap_or(0),
+    );
+    let mut lines = format!("{:9}  {}\r\n", "", one_line(&head));
+    for text in line["text"].as_str().unwrap_or_default().lines() {
+        lines.push_str(&format!("{:9}    {}\r\n", "", one_line(text)));
+    }
+    lines
+}
+
 /// `file down /export as report.csv, 7 bytes, complete, SHA-256 9f86…`.
 pub fn moved(file: &Value) -> String {
     let text = |name: &str| json::text(file, name);
@@ -122,6 +159,20 @@ mod tests {
         let file = lines[1].trim_start();
         assert!(file.starts_with("file down /export as a"), "{file}");
         assert!(file.ends_with(".csv, 7 bytes, complete, SHA-256 9f86"), "{file}");
+        assert!(!shown.contains('\u{1b}'), "{shown:?}");
+    }
+
+    #[test]
+    fn a_body_is_shown_behind_its_answer() {
+        let mut requests = Requests::default();
+        requests.asked(1.5, r#"{"n":1,"method":"POST","path":"/a"}"#);
+        let text = r#"{"n":1,"direction":"up","type":"text/plain","bytes":7,"cut":true,"text":"one\u001b\ntwo"}"#;
+        assert_eq!(requests.body(text), "");
+        assert_eq!(requests.body(r#"{"n":2,"direction":"up","bytes":7}"#), "");
+        let shown = requests.answered(r#"{"n":1,"status":200,"ms":3}"#);
+        let lines: Vec<_> = shown.split_terminator("\r\n").map(str::trim).collect();
+        assert_eq!(lines[1], "body up text/plain, 7 bytes, its beginning");
+        assert_eq!(lines[3], "two");
         assert!(!shown.contains('\u{1b}'), "{shown:?}");
     }
 

@@ -1,6 +1,7 @@
 //! A web recording as HAR 1.2, which browsers' developer tools and load testers read.
 //!
-//! Holds what was recorded and no more: no bodies, no headers, masked values. What is not
+//! Holds what was recorded and no more: bodies where the policy asked for them, no headers,
+//! masked values. What is not
 //! known says so (`-1`, `x-unknown`). Written while it is read.
 
 use std::{collections::BTreeMap, io::BufRead};
@@ -79,12 +80,11 @@ pub fn write(
         write!(into, "{before}{entry}").map_err(cannot)
     };
     // Those that wait for their answer, by their number.
-    let mut asked: BTreeMap<u64, (f64, Value)> = BTreeMap::new();
+    let mut asked: BTreeMap<u64, Asked> = BTreeMap::new();
     for event in Cast::read(reader).map_err(unread)? {
         let event = event.map_err(unread)?;
-        let (text, is_request) = match &event.kind {
-            Kind::Request(text) => (text, true),
-            Kind::Answer(text) => (text, false),
+        let text = match &event.kind {
+            Kind::Request(text) | Kind::Answer(text) | Kind::Body(text) => text,
             _ => continue,
         };
         let Ok(line) = serde_json::from_str::<Value>(text) else {
@@ -93,14 +93,29 @@ pub fn write(
         let Some(number) = line["n"].as_u64() else {
             continue;
         };
-        if is_request {
-            asked.insert(number, (event.at, line));
-        } else if let Some((at, request)) = asked.remove(&number) {
-            put(entry(about, at, &request, Some(&line)))?;
+        match (&event.kind, asked.get_mut(&number)) {
+            (Kind::Request(_), _) => {
+                let at = event.at;
+                let asking = Asked {
+                    at,
+                    request: line,
+                    up: Value::Null,
+                    down: Value::Null,
+                };
+                asked.insert(number, asking);
+            }
+            (Kind::Body(_), Some(asked)) if line["direction"] == "up" => asked.up = line,
+            (Kind::Body(_), Some(asked)) => asked.down = line,
+            (_, Some(_)) => {
+                if let Some(asked) = asked.remove(&number) {
+                    put(entry(about, &asked, Some(&line)))?;
+                }
+            }
+            (_, None) => {}
         }
     }
-    for (at, request) in asked.into_values() {
-        put(entry(about, at, &request, None))?;
+    for asked in asked.into_values() {
+        put(entry(about, &asked, None))?;
     }
     writeln!(into, "\n]}}}}")
         .and_then(|()| into.flush())
@@ -108,8 +123,19 @@ pub fn write(
     Ok(count)
 }
 
+/// A request that waits for its answer, with what is recorded of their bodies.
+struct Asked {
+    at: f64,
+    request: Value,
+    up: Value,
+    down: Value,
+}
+
 /// HAR 1.2, `entries`.
-fn entry(about: &About, at: f64, request: &Value, answer: Option<&Value>) -> Value {
+fn entry(about: &About, asked: &Asked, answer: Option<&Value>) -> Value {
+    let Asked {
+        at, request, up, ..
+    } = asked;
     let answer = answer.unwrap_or(&Value::Null);
     let path = request["path"].as_str().unwrap_or("/");
     let count = |name: &str| answer[name].as_u64().unwrap_or(0);
@@ -133,7 +159,7 @@ fn entry(about: &About, at: f64, request: &Value, answer: Option<&Value>) -> Val
     let moment = about
         .started_at
         .millis()
-        .saturating_add((at * 1_000.0) as i64);
+        .saturating_add((*at * 1_000.0) as i64);
     let mut entry = json!({
         "startedDateTime": Timestamp::from_millis(moment),
         "time": ms,
@@ -153,7 +179,7 @@ fn entry(about: &About, at: f64, request: &Value, answer: Option<&Value>) -> Val
             "httpVersion": protocol,
             "cookies": [],
             "headers": [],
-            "content": { "size": count("bytes_out"), "mimeType": "x-unknown" },
+            "content": content(count("bytes_out"), &asked.down),
             "redirectURL": "",
             "headersSize": -1,
             "bodySize": count("bytes_out"),
@@ -161,6 +187,9 @@ fn entry(about: &About, at: f64, request: &Value, answer: Option<&Value>) -> Val
         "cache": {},
         "timings": { "send": 0, "wait": ms, "receive": 0 },
     });
+    if let Some(text) = up["text"].as_str() {
+        entry["request"]["postData"] = json!({ "mimeType": kind(up), "text": text });
+    }
     let websocket = request["websocket"] == true;
     let comment = match (answer["error"].as_str(), websocket) {
         (Some(error), _) => Some(error.to_owned()),
@@ -174,6 +203,25 @@ fn entry(about: &About, at: f64, request: &Value, answer: Option<&Value>) -> Val
         entry["comment"] = json!(comments.join("; "));
     }
     entry
+}
+
+/// HAR 1.2, `content`, with what is recorded of it.
+fn content(size: u64, body: &Value) -> Value {
+    let mut content = json!({ "size": size, "mimeType": kind(body) });
+    if let Some(text) = body["text"].as_str() {
+        content["text"] = json!(text);
+    } else if let Some(text) = body["base64"].as_str() {
+        content["text"] = json!(text);
+        content["encoding"] = json!("base64");
+    }
+    if body["cut"] == true {
+        content["comment"] = json!("its beginning");
+    }
+    content
+}
+
+fn kind(body: &Value) -> &str {
+    body["type"].as_str().unwrap_or("x-unknown")
 }
 
 /// The one header that is recorded.

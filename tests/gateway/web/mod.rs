@@ -2,6 +2,7 @@
 
 mod apps;
 mod ask;
+mod bodies;
 mod files;
 mod forms;
 mod identity;
