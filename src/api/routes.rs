@@ -5,8 +5,9 @@
 use axum::http::Method;
 
 use super::{
-    accounts, apply, audit, checkouts, class::Class, events, files, groups, jwks, keys, me, openapi,
-    page, policies, recordings, reveal, route::Route, scan, sessions, sign_in, ssh, targets, users,
+    accounts, apply, audit, checkouts, class::Class, events, files, groups, jwks, keys, me,
+    openapi, page, policies, recordings, reveal, route::Route, scan, sessions, sign_in, ssh,
+    targets, users,
 };
 use crate::model::{
     file::FileRecord,

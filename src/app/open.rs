@@ -16,9 +16,7 @@ use crate::{
         authority::{AuthorityRow, Which},
         node::Node,
     },
-    vault::{
-        self, IdentityKey, SealedAuthority, SigningKey, Vault, VaultError, entropy, keyfile,
-    },
+    vault::{self, IdentityKey, SealedAuthority, SigningKey, Vault, VaultError, entropy, keyfile},
 };
 
 /// How far behind the newest audit event the wall clock may be before it is worth a word.

@@ -22,7 +22,10 @@ use crate::{
         ids::AccountId,
     },
     store::{
-        self, Store, StoreError, authority::{AuthorityRow, Which}, recording::KeyRow, secret::SealedRow,
+        self, Store, StoreError,
+        authority::{AuthorityRow, Which},
+        recording::KeyRow,
+        secret::SealedRow,
     },
     vault::{RecordingKeys, SealedAuthority, SealedSecret, SecretField, Vault, WrappedKey},
 };

@@ -229,7 +229,11 @@ impl WebArgs {
             web["host"] = json!(host);
         }
         if !self.web_also.is_empty() {
-            let also: Vec<_> = self.web_also.iter().filter_map(|it| it.0.as_ref()).collect();
+            let also: Vec<_> = self
+                .web_also
+                .iter()
+                .filter_map(|it| it.0.as_ref())
+                .collect();
             web["also"] = json!(also);
         }
         if let Some(identity) = &self.identity {

@@ -326,7 +326,10 @@ impl Terms {
             return Err(BadTerms::ZeroLimit("recording_retention"));
         }
         // Each is held while it passes, for as many requests as there are at once.
-        if self.record_bodies.is_some_and(|size| !(1..=1 << 20).contains(&size.bytes())) {
+        if self
+            .record_bodies
+            .is_some_and(|size| !(1..=1 << 20).contains(&size.bytes()))
+        {
             return Err(BadTerms::Bodies);
         }
         let sound = |window: &HourWindow| {

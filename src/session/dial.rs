@@ -148,9 +148,8 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let at = |host: &str| -> Address { format!("{host}:{port}").parse().unwrap() };
         let switch = KillSwitch::new();
-        let dialled = async |host: &str, own: u16| {
-            dial_elsewhere(&at(host), &[own], PATIENCE, &switch).await
-        };
+        let dialled =
+            async |host: &str, own: u16| dial_elsewhere(&at(host), &[own], PATIENCE, &switch).await;
         let misled = dialled("localhost", port).await;
         assert!(matches!(misled, Err(DialError::Misled(_))));
         assert!(dialled("localhost", 1).await.is_ok());

@@ -23,8 +23,11 @@ impl Upstreams {
     /// All of them, in the order in which they are tried.
     pub fn in_order<'a>(&self, addresses: impl Iterator<Item = &'a Address>) -> Vec<&'a Address> {
         let failed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_last =
-            |address: &Address| failed.get(address).is_some_and(|it| it.elapsed() < LAST_FOR);
+        let is_last = |address: &Address| {
+            failed
+                .get(address)
+                .is_some_and(|it| it.elapsed() < LAST_FOR)
+        };
         let (last, mut order): (Vec<_>, Vec<_>) = addresses.partition(|it| is_last(it));
         order.extend(last);
         order

@@ -61,7 +61,10 @@ impl Vault {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(failed)?;
         let private = pair.private_key().as_be_bytes().map_err(failed)?;
         let private: Zeroizing<[u8; 32]> = Zeroizing::new(
-            private.as_ref().try_into().map_err(|_| VaultError::Signature)?,
+            private
+                .as_ref()
+                .try_into()
+                .map_err(|_| VaultError::Signature)?,
         );
         let public = pair.public_key().as_ref().try_into();
         let public = IdentityKey(public.map_err(|_| VaultError::Signature)?);

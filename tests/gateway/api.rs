@@ -54,7 +54,12 @@ async fn adversarial_42_nothing_answers_without_a_login() {
         }
     }
     assert!(tried > 60, "{tried}");
-    let expected = ["GET /openapi.json", "POST /bootstrap", "POST /sign-in"];
+    let expected = [
+        "GET /jwks",
+        "GET /openapi.json",
+        "POST /bootstrap",
+        "POST /sign-in",
+    ];
     assert_eq!(open, expected.map(str::to_owned).into());
 }
 

@@ -23,7 +23,9 @@ pub async fn the_first_user_authority_stays_and_is_rewrapped_once(db: Database) 
     let (first, second) = (row("first", "old"), row("second", "old"));
     for tried in [&first, &second] {
         let mut tx = store.begin().await.unwrap();
-        let kept = authority::put_once(&mut tx, Which::User, tried, now).await.unwrap();
+        let kept = authority::put_once(&mut tx, Which::User, tried, now)
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
         assert_eq!(kept, first);
     }
@@ -39,9 +41,14 @@ pub async fn the_first_user_authority_stays_and_is_rewrapped_once(db: Database) 
         ..first.clone()
     };
     let mut tx = store.begin().await.unwrap();
-    authority::rewrap(&mut tx, Which::User, &first, &after).await.unwrap();
+    authority::rewrap(&mut tx, Which::User, &first, &after)
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(authority::load(store, Which::User).await.unwrap(), Some(after.clone()));
+    assert_eq!(
+        authority::load(store, Which::User).await.unwrap(),
+        Some(after.clone())
+    );
     let mut tx = store.begin().await.unwrap();
     let late = authority::rewrap(&mut tx, Which::User, &first, &after).await;
     assert!(matches!(late, Err(StoreError::Conflict)), "{late:?}");

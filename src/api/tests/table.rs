@@ -93,6 +93,7 @@ const EXPECTED: &[(&str, &str, &str, &str)] = &[
     ("PATCH", "/targets/{name}", "admin", "{}"),
     ("DELETE", "/targets/{name}", "admin", ""),
     ("GET", "/ssh", "signed-in", ""),
+    ("GET", "/jwks", "open", ""),
     ("POST", "/host-keys/scan", "admin", r#"{"address":"a:1"}"#),
     ("GET", "/accounts", "auditor", ""),
     (

@@ -3,6 +3,8 @@
 //! Problem details (RFC 9457) for programs, a plain page for people, with the same sentence.
 //! Nothing of the target, and no secret, is ever in one.
 
+use std::num::NonZeroU32;
+
 use hyper::{
     HeaderMap, Method, Response, StatusCode,
     header::{self, HeaderValue},
@@ -36,7 +38,7 @@ pub struct Answer {
     /// There was access before.
     ended: bool,
     /// In how many seconds it may be tried again.
-    again_in: Option<u64>,
+    again_in: Option<NonZeroU32>,
 }
 
 /// As RFC 9457 writes it.
@@ -217,7 +219,7 @@ impl Answer {
         }
         if let Some(seconds) = self.again_in {
             let headers = response.headers_mut();
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.get()));
         }
         response
     }

@@ -10,9 +10,7 @@ use std::{
 };
 
 use futures::Stream;
-use hyper::{
-    body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint},
-};
+use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint};
 
 use super::{
     exchange::Exchange, file::Transfer, headers, pool::Own, sample::Sample, veil::Veil,

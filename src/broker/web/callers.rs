@@ -6,6 +6,7 @@
 use std::{
     collections::HashMap,
     net::IpAddr,
+    num::NonZeroU32,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -59,7 +60,7 @@ pub enum Unknown {
     /// The token is for something else.
     NoScope,
     /// They have shown so many that open nothing that they wait for so many seconds.
-    Slowed(u64),
+    Slowed(NonZeroU32),
     /// The gateway could not look.
     Lost,
 }
@@ -137,7 +138,10 @@ impl Callers {
 
     async fn strange(&self, peer: IpAddr) -> Unknown {
         match self.identity.strange_token(peer, Door::Web).await {
-            SignInError::Throttled(wait) => Unknown::Slowed(wait.as_secs().max(1)),
+            SignInError::Throttled(wait) => {
+                let seconds = u32::try_from(wait.as_secs()).ok().and_then(NonZeroU32::new);
+                Unknown::Slowed(seconds.unwrap_or(NonZeroU32::MIN))
+            }
             _ => Unknown::Wrong,
         }
     }

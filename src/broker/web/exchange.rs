@@ -167,9 +167,15 @@ impl Exchange {
 impl Exchange {
     /// INVARIANT: without what was injected nothing is kept, as nothing could be masked.
     fn record_bodies(&mut self) {
-        let samples = self.samples.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let samples = self
+            .samples
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
         let samples = std::mem::take(samples);
-        let injected = self.injected.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let injected = self
+            .injected
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
         if injected.is_empty() {
             return;
         }

@@ -28,7 +28,10 @@ pub struct Transfer {
 }
 
 enum Content {
-    One { digest: Box<Context>, bytes: u64 },
+    One {
+        digest: Box<Context>,
+        bytes: u64,
+    },
     /// A form with files in it.
     Form(Box<Parts>),
 }
@@ -63,7 +66,12 @@ impl Transfer {
             return None;
         }
         let form = kind.and_then(Parts::of).map(Box::new);
-        Some(Self::new(Direction::Up, path, headers, form.map(Content::Form)))
+        Some(Self::new(
+            Direction::Up,
+            path,
+            headers,
+            form.map(Content::Form),
+        ))
     }
 
     /// What an answer with these headers brings to the person, if that is a file.
@@ -212,7 +220,11 @@ mod tests {
             (true, ok, FileResult::Complete),
             (true, Some(StatusCode::FOUND), FileResult::Complete),
             (true, Some(StatusCode::FORBIDDEN), FileResult::Failed),
-            (false, Some(StatusCode::PAYLOAD_TOO_LARGE), FileResult::Failed),
+            (
+                false,
+                Some(StatusCode::PAYLOAD_TOO_LARGE),
+                FileResult::Failed,
+            ),
             (true, None, FileResult::Cut),
             (false, ok, FileResult::Cut),
         ] {
@@ -220,7 +232,11 @@ mod tests {
             up.add(b"ab");
             up.add(b"c");
             let moved = up.end(End { whole, status }).remove(0);
-            assert_eq!((moved.result, moved.bytes), (result, 3), "{whole} {status:?}");
+            assert_eq!(
+                (moved.result, moved.bytes),
+                (result, 3),
+                "{whole} {status:?}"
+            );
             assert_eq!(moved.path.as_str(), "/größe/a.bin");
             assert_eq!(
                 moved.sha256.as_deref(),
@@ -235,7 +251,13 @@ mod tests {
         let named = headers(&[(CONTENT_TYPE, "application/zip")]);
         let part = Transfer::down(&Method::GET, &path, StatusCode::PARTIAL_CONTENT, &named);
         let status = Some(StatusCode::PARTIAL_CONTENT);
-        let moved = part.unwrap().end(End { whole: true, status }).remove(0);
+        let moved = part
+            .unwrap()
+            .end(End {
+                whole: true,
+                status,
+            })
+            .remove(0);
         assert_eq!((moved.result, moved.to), (FileResult::Partial, None));
         let mut named = named;
         named.insert(
@@ -243,7 +265,12 @@ mod tests {
             HeaderValue::from_static("attachment; filename=\"../a b.csv\""),
         );
         let whole = Transfer::down(&Method::GET, &path, StatusCode::OK, &named).unwrap();
-        let moved = whole.end(End { whole: true, status: Some(StatusCode::OK) }).remove(0);
+        let moved = whole
+            .end(End {
+                whole: true,
+                status: Some(StatusCode::OK),
+            })
+            .remove(0);
         assert_eq!(moved.to.unwrap().as_str(), "a b.csv");
         let page = headers(&[(CONTENT_TYPE, "text/html")]);
         assert!(Transfer::down(&Method::GET, &path, StatusCode::OK, &page).is_none());

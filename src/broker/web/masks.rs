@@ -58,7 +58,11 @@ impl Masks {
 
     /// The longest text that is looked for.
     pub fn longest(&self) -> usize {
-        self.needles.iter().map(|needle| needle.len()).max().unwrap_or(0)
+        self.needles
+            .iter()
+            .map(|needle| needle.len())
+            .max()
+            .unwrap_or(0)
     }
 
     /// Takes them out. Of a text that was `cut` also what may be the beginning of one.
@@ -79,7 +83,9 @@ impl Masks {
         if cut {
             let begun = |needle: &Zeroizing<Vec<u8>>| {
                 let most = needle.len().min(text.len());
-                (1..=most).rev().find(|length| text.ends_with(&needle[..*length]))
+                (1..=most)
+                    .rev()
+                    .find(|length| text.ends_with(&needle[..*length]))
             };
             if let Some(length) = self.needles.iter().filter_map(begun).max() {
                 text.truncate(text.len() - length);
@@ -146,7 +152,8 @@ pub fn json(text: &str) -> String {
             }
             ',' if hidden == Some(depth) => hidden = None,
             '0'..='9' | '-' if hidden.is_some() => {
-                let number = |letter: char| letter.is_ascii_alphanumeric() || "+-.".contains(letter);
+                let number =
+                    |letter: char| letter.is_ascii_alphanumeric() || "+-.".contains(letter);
                 rest = rest.trim_start_matches(number);
                 masked.push('0');
                 continue;
@@ -218,11 +225,23 @@ mod tests {
             "user=alice&new_password=***&page=2"
         );
         for (text, expected) in [
-            (r#"{"user":"a","password":"b"}"#, r#"{"user":"a","password":"***"}"#),
+            (
+                r#"{"user":"a","password":"b"}"#,
+                r#"{"user":"a","password":"***"}"#,
+            ),
             (r#"{"pin" : 1234, "n":5}"#, r#"{"pin" : 0, "n":5}"#),
-            (r#"{"tokens":["a",{"x":"b"}],"n":"c"}"#, r#"{"tokens":["***",{"x":"***"}],"n":"c"}"#),
-            (r#"{"api_key":{"v":"a","w":[1]},"n":1}"#, r#"{"api_key":{"v":"***","w":[0]},"n":1}"#),
-            (r#"{"password":"b\"c","n":"d"}"#, r#"{"password":"***","n":"d"}"#),
+            (
+                r#"{"tokens":["a",{"x":"b"}],"n":"c"}"#,
+                r#"{"tokens":["***",{"x":"***"}],"n":"c"}"#,
+            ),
+            (
+                r#"{"api_key":{"v":"a","w":[1]},"n":1}"#,
+                r#"{"api_key":{"v":"***","w":[0]},"n":1}"#,
+            ),
+            (
+                r#"{"password":"b\"c","n":"d"}"#,
+                r#"{"password":"***","n":"d"}"#,
+            ),
             (r#"{"p\u0061ssword":"b"}"#, r#"{"p\u0061ssword":"***"}"#),
             (r#"{"password":"cut in the mid"#, r#"{"password":"***""#),
             (r#"["password","b"]"#, r#"["password","b"]"#),

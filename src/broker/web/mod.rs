@@ -20,6 +20,7 @@ mod masks;
 mod means;
 mod multipart;
 mod own;
+mod passage;
 mod pins;
 mod pool;
 mod proxy;

@@ -169,17 +169,15 @@ fn grown<'a>(head: &mut Vec<u8>, bytes: &'a [u8]) -> Option<(Vec<u8>, &'a [u8])>
     let before = head.len();
     let room = LONGEST_HEAD.saturating_sub(before).min(bytes.len());
     head.extend_from_slice(&bytes[..room]);
-    let is_last = head.starts_with(b"--") || head.len() >= LONGEST_HEAD;
+    let is_last = head.starts_with(b"--");
     let from = before.saturating_sub(END.len() - 1);
-    match memmem::find(&head[from..], END) {
-        _ if is_last => Some((std::mem::take(head), &bytes[room..])),
-        Some(at) => {
-            let end = from + at + END.len();
-            head.truncate(end);
-            Some((std::mem::take(head), &bytes[end - before..]))
-        }
-        None => None,
+    if let Some(at) = memmem::find(&head[from..], END).filter(|_| !is_last) {
+        let end = from + at + END.len();
+        head.truncate(end);
+        return Some((std::mem::take(head), &bytes[end - before..]));
     }
+    let is_lost = head.len() >= LONGEST_HEAD;
+    (is_last || is_lost).then(|| (std::mem::take(head), &bytes[room..]))
 }
 
 #[cfg(test)]
@@ -192,7 +190,8 @@ mod tests {
     const KIND: &str = "multipart/form-data; boundary=\"X-1\"";
 
     fn form(files: &[(&str, &[u8])]) -> Vec<u8> {
-        let mut form = b"--X-1\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\n--X-\r\nhi".to_vec();
+        let mut form =
+            b"--X-1\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\n--X-\r\nhi".to_vec();
         for (name, content) in files {
             let head = format!(
                 "\r\n--X-1\r\ncontent-type: a/b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"{name}\"\r\n\r\n"
@@ -227,7 +226,7 @@ mod tests {
         fn each_file_is_hashed_by_itself(
             one in proptest::collection::vec(prop_oneof![Just(b'\r'), Just(b'\n'), Just(b'-'), any::<u8>()], 0..200),
             two in "[\r\n\\-X1]{0,40}",
-            piece in 1_usize..90,
+            piece in prop_oneof![1_usize..90, Just(100_000)],
         ) {
             let two = two.replace("\r\n--X-1", "");
             prop_assume!(memmem::find(&one, b"\r\n--X-1").is_none());
@@ -242,6 +241,16 @@ mod tests {
         #[test]
         fn nothing_that_comes_stops_it(form in proptest::collection::vec(any::<u8>(), 0..400), piece in 1_usize..40) {
             found(&form, piece);
+        }
+    }
+
+    #[test]
+    fn a_file_longer_than_any_head_is_followed() {
+        let long = vec![7; 3 * LONGEST_HEAD];
+        let form = form(&[("a.bin", &long)]);
+        for piece in [100, LONGEST_HEAD, 1 << 20] {
+            let expected = ("a.bin".to_owned(), long.len() as u64, sha256(&long), true);
+            assert_eq!(found(&form, piece), [expected], "{piece}");
         }
     }
 

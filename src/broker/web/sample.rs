@@ -175,7 +175,12 @@ mod tests {
         let form = "application/x-www-form-urlencoded";
         let form = kept(form, "identity", b"a=1&pass=2", 100).text;
         assert_eq!(form.as_deref(), Some("a=1&pass=***"));
-        let json = kept("application/problem+json", "identity", br#"{"token":"x"}"#, 100);
+        let json = kept(
+            "application/problem+json",
+            "identity",
+            br#"{"token":"x"}"#,
+            100,
+        );
         assert_eq!(json.text.as_deref(), Some(r#"{"token":"***"}"#));
         let binary = kept("image/png", "identity", &[0xff, 0xfe, 0, 1, 2, 3], 100);
         assert_eq!(binary.base64.as_deref(), Some("//4AAQID"));

@@ -30,11 +30,7 @@ use tokio::{
 use tracing::debug;
 
 use super::{
-    answer::Answer,
-    body::Body,
-    exchange::Exchange,
-    proxy::{Passage, Proxy},
-    unread::Unread,
+    answer::Answer, body::Body, exchange::Exchange, passage::Passage, proxy::Proxy, unread::Unread,
 };
 use crate::kill::KillSwitch;
 

@@ -41,7 +41,10 @@ impl Requests {
             && let Some(number) = line["n"].as_u64()
             && self.waiting.contains_key(&number)
         {
-            self.bodies.entry(number).or_default().push_str(&body(&line));
+            self.bodies
+                .entry(number)
+                .or_default()
+                .push_str(&body(&line));
         }
         String::new()
     }
@@ -158,7 +161,10 @@ mod tests {
         assert_eq!(lines.len(), 2, "{shown:?}");
         let file = lines[1].trim_start();
         assert!(file.starts_with("file down /export as a"), "{file}");
-        assert!(file.ends_with(".csv, 7 bytes, complete, SHA-256 9f86"), "{file}");
+        assert!(
+            file.ends_with(".csv, 7 bytes, complete, SHA-256 9f86"),
+            "{file}"
+        );
         assert!(!shown.contains('\u{1b}'), "{shown:?}");
     }
 

@@ -193,7 +193,13 @@ mod tests {
             ("GET", 206, Some("video/mp4"), None, true),
             ("GET", 200, Some("application/pdf"), Some("inline"), true),
             ("GET", 200, Some("text/csv"), Some("attachment"), true),
-            ("GET", 200, Some("text/csv"), Some("inline; filename=a.csv"), true),
+            (
+                "GET",
+                200,
+                Some("text/csv"),
+                Some("inline; filename=a.csv"),
+                true,
+            ),
             ("POST", 200, Some("text/csv"), Some("ATTACHMENT;x"), true),
             ("POST", 200, Some("application/zip"), None, false),
             ("GET", 200, Some("text/html; charset=utf-8"), None, false),
@@ -218,9 +224,18 @@ mod tests {
             ("attachment; filename=", None),
             ("attachment; filename=\"\"", None),
             ("attachment; filename=a.pdf", Some("a.pdf")),
-            ("attachment; FileName = \"a b;c.pdf\"; x=y", Some("a b;c.pdf")),
-            ("attachment; filename=\"say \\\"x\\\".txt\"", Some("say \"x\".txt")),
-            ("form-data; name=\"f\"; filename=\"C:\\dir\\a.txt\"", Some("a.txt")),
+            (
+                "attachment; FileName = \"a b;c.pdf\"; x=y",
+                Some("a b;c.pdf"),
+            ),
+            (
+                "attachment; filename=\"say \\\"x\\\".txt\"",
+                Some("say \"x\".txt"),
+            ),
+            (
+                "form-data; name=\"f\"; filename=\"C:\\dir\\a.txt\"",
+                Some("a.txt"),
+            ),
             ("attachment; filename=\"../../etc/passwd\"", Some("passwd")),
             (
                 "attachment; filename=\"plain\"; filename*=UTF-8''gr%C3%B6%C3%9Fe.txt",

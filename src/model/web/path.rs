@@ -249,7 +249,11 @@ mod tests {
     fn an_encoded_slash_is_a_letter_where_that_is_said() {
         let read = |text: &str| {
             let path = CanonicalPath::with_encoded_slashes(text)?;
-            Ok((path.to_string(), path.segments().count(), path.has_encoded_slash()))
+            Ok((
+                path.to_string(),
+                path.segments().count(),
+                path.has_encoded_slash(),
+            ))
         };
         for (text, canonical, pieces, has) in [
             ("/a%2fb/c", "/a%2Fb/c", 2, true),
@@ -257,7 +261,11 @@ mod tests {
             ("/a/b", "/a/b", 2, false),
             ("/a%252Fb", "/a%252Fb", 1, false),
         ] {
-            assert_eq!(read(text), Ok((canonical.to_owned(), pieces, has)), "{text}");
+            assert_eq!(
+                read(text),
+                Ok((canonical.to_owned(), pieces, has)),
+                "{text}"
+            );
         }
         for (text, why) in [
             ("/a%2F..%2Fb", NotAPath::Dots),

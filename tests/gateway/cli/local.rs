@@ -78,8 +78,9 @@ async fn the_vaults_key_is_changed_while_the_gateway_runs() {
     let done = Line::stranger()
         .json(&["vault", "rekey", "--config", &config])
         .await;
-    // The account's secret and the authority that signs for targets.
-    assert_eq!(done["rewrapped"], 2, "{done}");
+    // The account's secret, the authority that signs for targets, and the key that tells web
+    // targets who is there.
+    assert_eq!(done["rewrapped"], 3, "{done}");
     assert_eq!(done["retired"].as_array().unwrap().len(), 1, "{done}");
     let after = std::fs::read_to_string(scene.gateway.data().join("vault.key")).unwrap();
     assert_ne!(before, after);

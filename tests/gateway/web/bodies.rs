@@ -21,7 +21,10 @@ async fn shows_all(scene: &Scene, terms: Value) {
                 _ => return,
             }
         }
-        let shown = format!("you said\n{head}and your password is {SECRET}\n{}", "z".repeat(200));
+        let shown = format!(
+            "you said\n{head}and your password is {SECRET}\n{}",
+            "z".repeat(200)
+        );
         let answer = format!(
             "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nconnection: close\r\n\
              content-length: {}\r\n\r\n{shown}",
@@ -42,17 +45,26 @@ async fn content(scene: &Scene) -> (String, String) {
         first["finished_at"].is_string().then_some(first)
     });
     let id = recording.await["id"].as_str().unwrap().to_owned();
-    let content = scene.gateway.get(root, &format!("/recordings/{id}/content"));
+    let path = format!("/recordings/{id}/content");
+    let content = scene.gateway.get(root, &path);
     (id, content.await.as_str().unwrap().to_owned())
 }
 
 async fn posted(scene: &Scene) {
     let mut curl = scene.curl();
-    curl.args(["-H", "Accept-Encoding: gzip", "-H", "Content-Type: application/json"]);
+    curl.args([
+        "-H",
+        "Accept-Encoding: gzip",
+        "-H",
+        "Content-Type: application/json",
+    ]);
     curl.args(["--data", r#"{"title":"a note","api_token":"hunter22"}"#]);
     let answered = seen(curl, &scene.url("other", "/notes")).await;
     assert_eq!(answered.status, 200, "{answered:?}");
-    assert!(answered.body.contains(SECRET), "the target shows it: {answered:?}");
+    assert!(
+        answered.body.contains(SECRET),
+        "the target shows it: {answered:?}"
+    );
 }
 
 #[tokio::test]
@@ -76,15 +88,23 @@ async fn bodies_are_recorded_up_to_the_limit_and_without_the_credential() {
     let text = down["text"].as_str().unwrap();
     assert!(text.contains("your password is ***"), "{text}");
     assert!(text.contains("accept-encoding: identity"), "{text}");
-    assert!(text.len() <= 1024 && down["bytes"].as_u64().unwrap() > 200, "{down}");
+    assert!(
+        text.len() <= 1024 && down["bytes"].as_u64().unwrap() > 200,
+        "{down}"
+    );
     assert!(!content.contains("hunter22"), "{content}");
     secret_is_nowhere(&scene).await;
 
-    let played = scene.gateway.doorward(&scene.gateway.root, &["play", &recording]);
+    let played = scene
+        .gateway
+        .doorward(&scene.gateway.root, &["play", &recording]);
     let played = run(played).await.well().stdout;
-    assert!(played.contains("body up application/json, 41 bytes"), "{played}");
+    assert!(
+        played.contains("body up application/json, 41 bytes"),
+        "{played}"
+    );
     assert!(played.contains("your password is ***"), "{played}");
-    let export = ["recordings", "export", &recording, "--har", "-o", "-"];
+    let export = ["recordings", "export", &recording, "--har"];
     let export = scene.gateway.doorward(&scene.gateway.root, &export);
     let har: Value = serde_json::from_str(&run(export).await.well().stdout).unwrap();
     let entry = &har["log"]["entries"][0];
@@ -101,15 +121,28 @@ async fn a_policy_that_says_nothing_of_bodies_records_none() {
     scene.revoke(&id).await;
     let (_, content) = content(&scene).await;
     assert!(content.contains("/notes"), "{content}");
-    assert!(!content.contains("a note") && !content.contains("\"body\""), "{content}");
+    assert!(
+        !content.contains("a note") && !content.contains("\"body\""),
+        "{content}"
+    );
 }
 
 #[tokio::test]
 async fn a_limit_is_between_a_byte_and_a_mebibyte() {
     let gateway = crate::support::Gateway::start().await;
-    for (limit, taken) in [("0B", false), ("2MiB", false), ("64 KiB", false), ("1MiB", true)] {
+    for (limit, taken) in [
+        ("0B", false),
+        ("2MiB", false),
+        ("64 KiB", false),
+        ("1MiB", true),
+    ] {
         let policy = json!({ "name": "wiki", "terms": { "record_bodies": limit } });
-        let answered = gateway.call(&gateway.root, reqwest::Method::POST, "/policies", Some(policy));
+        let answered = gateway.call(
+            &gateway.root,
+            reqwest::Method::POST,
+            "/policies",
+            Some(policy),
+        );
         assert_eq!(answered.await.0.is_success(), taken, "{limit}");
     }
 }

@@ -69,16 +69,28 @@ async fn a_file_is_written_down_each_way_and_a_page_is_not() {
     let rows = rows(&scene, 5).await;
     for flag in ["--http1.1", "--http2"] {
         let up = row(&rows, &format!("/upload/a {flag}.bin"));
-        assert_eq!((&up["op"], &up["direction"]), (&json!("write"), &json!("up")));
+        assert_eq!(
+            (&up["op"], &up["direction"]),
+            (&json!("write"), &json!("up"))
+        );
         assert_eq!(up["bytes"], bytes.len(), "{up}");
         assert_eq!(up["sha256"], sha256(&bytes));
         assert_eq!(up["result"], "complete");
         assert!(up["recording"].is_string(), "{up}");
     }
-    let down: Vec<_> = rows.iter().filter(|row| row["path"] == "/größe.bin").collect();
-    assert_eq!((down[0]["op"].as_str(), &down[0]["result"]), (Some("read"), &json!("complete")));
+    let down: Vec<_> = rows
+        .iter()
+        .filter(|row| row["path"] == "/größe.bin")
+        .collect();
+    assert_eq!(
+        (down[0]["op"].as_str(), &down[0]["result"]),
+        (Some("read"), &json!("complete"))
+    );
     assert_eq!(down[0]["sha256"], sha256(&bytes));
-    assert_eq!((&down[1]["result"], &down[1]["bytes"]), (&json!("partial"), &json!(10)));
+    assert_eq!(
+        (&down[1]["result"], &down[1]["bytes"]),
+        (&json!("partial"), &json!(10))
+    );
     assert_eq!(down[1]["sha256"], sha256(&bytes[10..20]));
     let refused = row(&rows, "/hello.txt");
     assert_eq!(refused["result"], "failed", "{refused}");
@@ -92,7 +104,9 @@ async fn a_file_is_written_down_each_way_and_a_page_is_not() {
         first["finished_at"].is_string().then_some(first)
     });
     let recording = recording.await["id"].as_str().unwrap().to_owned();
-    let played = scene.gateway.doorward(&scene.gateway.root, &["play", &recording]);
+    let played = scene
+        .gateway
+        .doorward(&scene.gateway.root, &["play", &recording]);
     let played = run(played).await.well().stdout;
     let line = format!(
         "file down /größe.bin, {} bytes, complete, SHA-256 {}",
@@ -137,7 +151,14 @@ async fn a_form_with_files_is_taken_apart_and_a_name_is_the_targets() {
     }
     let mut form = scene.curl();
     form.current_dir(scene.gateway.dir.path());
-    form.args(["-H", "Expect:", "-F", "note=not a file", "-F", "f=@one;filename=a b.pdf"]);
+    form.args([
+        "-H",
+        "Expect:",
+        "-F",
+        "note=not a file",
+        "-F",
+        "f=@one;filename=a b.pdf",
+    ]);
     form.args(["-F", "g=@two;filename=../two"]);
     let answered = seen(form, &scene.url("other", "/send?x=1")).await;
     assert_eq!(answered.status, 200, "{answered:?}");
@@ -146,12 +167,18 @@ async fn a_form_with_files_is_taken_apart_and_a_name_is_the_targets() {
     let named = |name: &str| rows.iter().find(|row| row["to"] == name).unwrap().clone();
     for (name, bytes) in [("a b.pdf", &one), ("two", &two)] {
         let row = named(name);
-        assert_eq!((&row["path"], &row["op"]), (&json!("/send"), &json!("write")));
+        assert_eq!(
+            (&row["path"], &row["op"]),
+            (&json!("/send"), &json!("write"))
+        );
         assert_eq!(row["bytes"], bytes.len(), "{row}");
         assert_eq!(row["sha256"], sha256(bytes), "{row}");
     }
     let report = named("report 7.csv");
-    assert_eq!((&report["op"], &report["bytes"]), (&json!("read"), &json!(4)));
+    assert_eq!(
+        (&report["op"], &report["bytes"]),
+        (&json!("read"), &json!(4))
+    );
     assert_eq!(report["sha256"], sha256(b"a,b\n"));
 }
 

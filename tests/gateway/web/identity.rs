@@ -22,7 +22,10 @@ async fn told(scene: &Scene, web: Value) -> mpsc::UnboundedReceiver<String> {
     });
     enter(&scene.gateway, "other", port.await, web).await;
     let dba = json!({ "name": "dba", "members": ["alice"] });
-    scene.gateway.post(&scene.gateway.root, "/groups", dba).await;
+    scene
+        .gateway
+        .post(&scene.gateway.root, "/groups", dba)
+        .await;
     scene.approved("other").await;
     heard
 }
@@ -31,7 +34,12 @@ async fn told(scene: &Scene, web: Value) -> mpsc::UnboundedReceiver<String> {
 async fn pretending(scene: &Scene, flag: &str) -> u16 {
     let mut curl = scene.curl();
     curl.arg(flag);
-    for name in ["X-Forwarded-User", "X_Forwarded_User", "X-Forwarded-Groups", "Doorward-Identity"] {
+    for name in [
+        "X-Forwarded-User",
+        "X_Forwarded_User",
+        "X-Forwarded-Groups",
+        "Doorward-Identity",
+    ] {
         curl.args(["-H", &format!("{name}: root")]);
     }
     seen(curl, &scene.url("other", "/")).await.status
@@ -68,7 +76,9 @@ async fn a_token_says_it_so_that_it_can_be_verified() {
         assert_eq!(pretending(&scene, flag).await, 204);
         let head = heads.recv().await.unwrap();
         assert!(!head.contains("root"), "{head}");
-        let line = head.lines().find_map(|line| line.strip_prefix("doorward-identity: "));
+        let line = head
+            .lines()
+            .find_map(|line| line.strip_prefix("doorward-identity: "));
         tokens.push(line.unwrap_or_else(|| panic!("{head}")).to_owned());
     }
     assert_eq!(tokens[0], tokens[1], "one is good for a while");
@@ -78,22 +88,38 @@ async fn a_token_says_it_so_that_it_can_be_verified() {
     let (signed, signature) = tokens[0].rsplit_once('.').unwrap();
     let parts: Vec<Value> = signed
         .split('.')
-        .map(|part| serde_json::from_slice(&BASE64URL_NOPAD.decode(part.as_bytes()).unwrap()).unwrap())
+        .map(|part| {
+            serde_json::from_slice(&BASE64URL_NOPAD.decode(part.as_bytes()).unwrap()).unwrap()
+        })
         .collect();
     let (head, claims) = (&parts[0], &parts[1]);
     assert_eq!(head["alg"], "ES256");
-    let key = keys["keys"].as_array().unwrap().iter().find(|key| key["kid"] == head["kid"]);
+    let key = keys["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|key| key["kid"] == head["kid"]);
     let key = key.unwrap_or_else(|| panic!("{keys}"));
-    let number = |name: &str| BASE64URL_NOPAD.decode(key[name].as_str().unwrap().as_bytes()).unwrap();
+    let number = |name: &str| {
+        BASE64URL_NOPAD
+            .decode(key[name].as_str().unwrap().as_bytes())
+            .unwrap()
+    };
     let point = [&[4][..], &number("x"), &number("y")].concat();
     let signature = BASE64URL_NOPAD.decode(signature.as_bytes()).unwrap();
     let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point);
     key.verify(signed.as_bytes(), &signature).unwrap();
     assert!(key.verify(b"something else", &signature).is_err());
 
-    assert_eq!((&claims["sub"], &claims["aud"]), (&json!("alice"), &json!("other")));
+    assert_eq!(
+        (&claims["sub"], &claims["aud"]),
+        (&json!("alice"), &json!("other"))
+    );
     assert_eq!(claims["groups"], json!(["dba"]));
-    assert!(claims["iss"].as_str().unwrap().starts_with("https://"), "{claims}");
+    assert!(
+        claims["iss"].as_str().unwrap().starts_with("https://"),
+        "{claims}"
+    );
     let good_for = claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap();
     assert!((1..=120).contains(&good_for), "{claims}");
     let sessions = scene.sessions().await;

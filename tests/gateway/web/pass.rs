@@ -151,7 +151,10 @@ async fn guessing_at_tokens_is_audited_and_slowed() {
         }
     }
     let slowed = slowed.expect("a hundred guesses were all heard");
-    assert!(slowed.head.to_lowercase().contains("\nretry-after: "), "{slowed:?}");
+    assert!(
+        slowed.head.to_lowercase().contains("\nretry-after: "),
+        "{slowed:?}"
+    );
     assert_eq!(slowed.problem()["code"], "rate-limited");
     let refused = |event: &serde_json::Value| {
         let event = &event["event"];

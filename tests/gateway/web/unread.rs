@@ -56,7 +56,10 @@ async fn a_no_of_the_target_is_read_as_well() {
             let refused = seen(curl, &scene.url("other", "/x")).await;
             // Reset by the target while it was sent to, its answer may be lost on that leg.
             let status = refused.status;
-            assert!(status == 507 || status == 502, "{flag} {round}: {refused:?}");
+            assert!(
+                status == 507 || status == 502,
+                "{flag} {round}: {refused:?}"
+            );
         }
     }
 }
@@ -129,7 +132,9 @@ async fn over_http2_the_answer_is_whole_and_the_connection_goes_on() {
             .header("doorward-token", &scene.alice.token)
             .body(StreamBody::new(Box::pin(frames)))
             .unwrap();
-        let answer = within("the answer", way.send_request(request)).await.unwrap();
+        let answer = within("the answer", way.send_request(request))
+            .await
+            .unwrap();
         assert_eq!(answer.status(), StatusCode::FORBIDDEN);
         // Sent after the answer was there: taken to its end, and no stream is reset.
         for _ in 0..LONG >> 17 {
@@ -137,7 +142,9 @@ async fn over_http2_the_answer_is_whole_and_the_connection_goes_on() {
             within("room", feed.send(piece)).await.unwrap();
         }
         drop(feed);
-        let text = within("the text", answer.into_body().collect()).await.unwrap();
+        let text = within("the text", answer.into_body().collect())
+            .await
+            .unwrap();
         let problem: serde_json::Value = serde_json::from_slice(&text.to_bytes()).unwrap();
         assert_eq!(problem["code"], "no-checkout");
     }

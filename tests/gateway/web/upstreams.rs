@@ -68,7 +68,12 @@ async fn answers() -> (u16, Arc<AtomicUsize>) {
 async fn an_address_that_refuses_is_passed_over_with_and_without_a_body() {
     let scene = scene().await;
     let ports = [free_port().await, scene.nginx.port];
-    enter(&scene, &ports, json!({ "web": { "sign_in": { "by": "basic" } } })).await;
+    enter(
+        &scene,
+        &ports,
+        json!({ "web": { "sign_in": { "by": "basic" } } }),
+    )
+    .await;
     let mut put = scene.curl();
     put.args(["-X", "PUT", "--data", "a note"]);
     let put = seen(put, &scene.url("other", "/upload/note")).await;
@@ -77,7 +82,10 @@ async fn an_address_that_refuses_is_passed_over_with_and_without_a_body() {
         let mut curl = scene.curl();
         curl.arg(flag);
         let served = seen(curl, &scene.url("other", "/hello.txt")).await;
-        assert_eq!((served.status, &*served.body), (200, "hello from the wiki\n"));
+        assert_eq!(
+            (served.status, &*served.body),
+            (200, "hello from the wiki\n")
+        );
     }
     // It knows itself by one name, wherever it is found.
     let log = scene.nginx.log();
@@ -139,7 +147,10 @@ async fn each_address_proves_the_same_or_gets_nothing() {
     });
     enter(&scene, &[impostor.port, genuine.port], more).await;
     let served = scene.get("other", "/hello.txt").await;
-    assert_eq!((served.status, &*served.body), (200, "hello from the wiki\n"));
+    assert_eq!(
+        (served.status, &*served.body),
+        (200, "hello from the wiki\n")
+    );
     assert_eq!(impostor.log(), "", "nothing went to who proved nothing");
 }
 
@@ -173,7 +184,9 @@ async fn a_name_does_not_lead_back_to_the_gateway() {
     assert!(detail.contains("leads back to the gateway"), "{detail}");
     let closed = |event: &Value| {
         event["event"]["kind"] == "session.close"
-            && event["event"].to_string().contains("a name for the gateway itself")
+            && event["event"]
+                .to_string()
+                .contains("a name for the gateway itself")
     };
     gateway.audit_event(closed).await;
     // Written down as an address it is reached, and says that it speaks TLS.

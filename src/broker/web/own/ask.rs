@@ -263,10 +263,7 @@ impl Written {
 }
 
 /// The account that is meant: a header of a program, or what was chosen in this browser.
-pub fn account(
-    request: &Request<Unread>,
-    caller: &Caller,
-) -> Result<Option<AccountName>, Answer> {
+pub fn account(request: &Request<Unread>, caller: &Caller) -> Result<Option<AccountName>, Answer> {
     let mut named = request.headers().get_all(headers::ACCOUNT).iter();
     let unclear = || Answer::bad_request("account-unclear", "one account is named, or none");
     if let Some(account) = named.next() {

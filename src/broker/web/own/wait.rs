@@ -14,8 +14,8 @@ use hyper::{
 use super::{ask::signed_in_as, shown};
 use crate::{
     broker::web::{
-        answer::Answer, body::Body, callers::Caller, host::Place, proxy::Proxy,
-        unread::Unread, visit::Visit,
+        answer::Answer, body::Body, callers::Caller, host::Place, proxy::Proxy, unread::Unread,
+        visit::Visit,
     },
     model::{
         checkout::{Checkout, EndReason, State},
