@@ -18,7 +18,10 @@ setNonce(nonce);
 
 const client = new QueryClient({
   defaultOptions: {
+    // What the browser believes of its network is not asked: the gateway may be on this machine.
+    mutations: { networkMode: "always" },
     queries: {
+      networkMode: "always",
       // Changes are told by the event stream; this is for the rest.
       staleTime: 15_000,
       retry: (tries, error) => error instanceof Failure && (error.status === 0 || error.status >= 500) && tries < 3,

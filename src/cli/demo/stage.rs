@@ -174,6 +174,13 @@ impl Stage {
              will do. When you have asked, look here again: bob answers.",
             self.alice.name, *self.alice.password,
         ));
+        tell.line("");
+        tell.line(&format!(
+            "   Everything else is at {}\n   \
+             as {}, and in a window of its own as {} with the password {}.",
+            self.server, self.alice.name, self.bob.name, *self.bob.password,
+        ));
+        tell.line("");
         tell.note(&format!(
             "   The browser warns twice, of {} and of localhost, as it does not know the demo's\n   \
              own authority: go on (Advanced), or import {} first.",

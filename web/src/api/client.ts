@@ -32,7 +32,7 @@ interface Problem {
   fields?: { field: string; detail: string }[];
 }
 
-const OUT_OF_REACH = "The gateway does not answer. It is tried again; nothing you typed is lost.";
+const OUT_OF_REACH = "The gateway does not answer. Nothing you typed is lost; try again in a moment.";
 
 async function watched(input: Request): Promise<Response> {
   let response: Response;

@@ -10,7 +10,7 @@ const NOUNS = ["checkout", "session", "user", "group", "target", "account", "pol
 /** Many changes at once are one look. */
 const GATHER = 120;
 const FIRST_WAIT = 1_000;
-const LONGEST_WAIT = 15_000;
+const LONGEST_WAIT = 5_000;
 
 export function listen(client: QueryClient): () => void {
   let source: EventSource | undefined;
