@@ -389,6 +389,7 @@ fn status(refusal: &Refusal) -> StatusCode {
         | R::OtherProtocol { .. }
         | R::NotCapable { .. }
         | R::TooMuch { .. }
+        | R::CannotBeRecorded(_)
         | R::SignInFailed { .. }
         | R::UserDisabled
         | R::NotAllowed(_) => StatusCode::FORBIDDEN,

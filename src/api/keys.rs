@@ -89,7 +89,7 @@ pub fn pins(protocol: Protocol, given: Vec<String>) -> Result<Vec<String>, Probl
     for (index, line) in given.into_iter().enumerate() {
         let read = match protocol {
             Protocol::Ssh => host_key(&line),
-            Protocol::Web => tls_pin(&line),
+            Protocol::Web | Protocol::Rdp => tls_pin(&line),
         };
         let pin = read.map_err(|why| Problem::invalid(format!("host_keys[{index}]"), why))?;
         if !pins.contains(&pin) {

@@ -27,6 +27,7 @@ mod openapi;
 mod page;
 mod policies;
 mod query;
+mod rdp;
 mod recordings;
 mod reveal;
 mod room;

@@ -6,7 +6,7 @@ use axum::http::Method;
 
 use super::{
     accounts, apply, audit, checkouts, class::Class, events, files, groups, jwks, keys, me,
-    openapi, page, policies, recordings, reveal, route::Route, scan, sessions, sign_in, ssh,
+    openapi, page, policies, rdp, recordings, reveal, route::Route, scan, sessions, sign_in, ssh,
     targets, users,
 };
 use crate::model::{
@@ -189,6 +189,8 @@ fn access() -> Vec<Route> {
             .takes::<checkouts::NewExtension>().ok::<CheckoutView>(),
         Route::new(POST, "/checkouts/{id}/assign", Approver, "Hand the answer over to another approver", checkouts::assign)
             .takes::<checkouts::Handover>().ok::<CheckoutView>(),
+        Route::new(POST, "/checkouts/{id}/rdp", Requester, "How to come in by RDP: where, as whom, and the check-out's one-time secret", rdp::show)
+            .ok::<rdp::RdpWay>(),
         Route::new(POST, "/checkouts/{id}/reveal", Revealer, "See the account's secret, where the policy reveals it", reveal::reveal)
             .ok::<reveal::RevealedSecret>(),
 

@@ -27,6 +27,7 @@ use crate::{
         name::{AccountName, PermissionSet, PolicyName, TargetName, UserName},
         policy::{Mode, Reveal},
         principal::{Principal, Proof},
+        rdp::Rdp,
         recording::RecordingMode,
         target::{Address, Protocol, Target},
         text::Text,
@@ -40,7 +41,7 @@ use crate::{
 };
 
 pub const FILTERS: &[(&str, &str)] = &[
-    ("protocol", "ssh or web"),
+    ("protocol", "ssh, web or rdp"),
     ("policy", "those that name this policy"),
     ("label", "those that have this label"),
     ("disabled", "true or false"),
@@ -54,15 +55,16 @@ pub const FILTERS: &[(&str, &str)] = &[
 #[serde(deny_unknown_fields)]
 pub struct NewTarget {
     name: TargetName,
-    /// Left out, it is `web` where `web` is given, and `ssh` otherwise.
+    /// Left out, it is `web` or `rdp` where one of these is given, and `ssh` otherwise.
     protocol: Option<Protocol>,
     address: Address,
-    /// Of SSH, OpenSSH's one-line form. Of a web target with TLS, `sha256//BASE64` of its
+    /// Of SSH, OpenSSH's one-line form. Of a web target with TLS and of RDP, `sha256//BASE64` of its
     /// public key, or `@cert-authority BASE64` of an authority's certificate. None pinned means
     /// that nobody gets through.
     #[serde(default)]
     host_keys: Vec<String>,
     web: Option<Web>,
+    rdp: Option<Rdp>,
     policy: Option<PolicyName>,
     #[serde(default)]
     description: Text,
@@ -80,6 +82,8 @@ pub struct TargetPatch {
     host_keys: Option<Vec<String>>,
     /// All of it: what is left out inside has its default.
     web: Option<Web>,
+    /// All of it, likewise.
+    rdp: Option<Rdp>,
     /// Null takes it away: the default policy rules.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<PolicyName>)]
@@ -192,9 +196,10 @@ pub async fn create(
     Body(body): Body<NewTarget>,
 ) -> Result<(StatusCode, Json<Target>), Problem> {
     let now = api.now();
-    let protocol = body.protocol.unwrap_or(match body.web {
-        Some(_) => Protocol::Web,
-        None => Protocol::Ssh,
+    let protocol = body.protocol.unwrap_or(match (&body.web, &body.rdp) {
+        (Some(_), _) => Protocol::Web,
+        (None, Some(_)) => Protocol::Rdp,
+        (None, None) => Protocol::Ssh,
     });
     let target = Target {
         id: TargetId::new(now, entropy()),
@@ -203,6 +208,7 @@ pub async fn create(
         address: body.address,
         host_keys: keys::pins(protocol, body.host_keys)?,
         web: body.web,
+        rdp: body.rdp,
         policy: body.policy,
         description: body.description,
         labels: write::labels(body.labels)?,
@@ -235,6 +241,9 @@ pub async fn patch(
     }
     if let Some(web) = body.web {
         after.web = Some(web);
+    }
+    if let Some(rdp) = body.rdp {
+        after.rdp = Some(rdp);
     }
     is_whole(&after).map_err(|why| Problem::invalid("web", why))?;
     if let Some(policy) = body.policy {
@@ -290,15 +299,22 @@ pub(super) async fn follow(api: &Api, by: &Principal, target: &Target) -> Result
     Ok(())
 }
 
-/// A web target says how it is spoken to, and no other does.
+/// A web target says how it is spoken to, and so does an RDP target; no other does.
 pub(super) fn is_whole(target: &Target) -> Result<(), String> {
-    match (target.protocol, &target.web) {
-        (Protocol::Web, Some(web)) => web.is_sound().map_err(str::to_owned),
-        (Protocol::Ssh, None) => Ok(()),
-        (Protocol::Web, None) => {
+    let Target { web, rdp, .. } = target;
+    match (target.protocol, web, rdp) {
+        (Protocol::Web, Some(web), None) => web.is_sound().map_err(str::to_owned),
+        (Protocol::Ssh, None, None) | (Protocol::Rdp, None, Some(_)) => Ok(()),
+        (Protocol::Web, None, _) => {
             Err("a web target needs it: {\"tls\": true} is the least".to_owned())
         }
-        (Protocol::Ssh, Some(_)) => Err("only a web target has it".to_owned()),
+        (Protocol::Rdp, None, None) => {
+            Err("an RDP target says how it is spoken to: \"rdp\": {} is the least".to_owned())
+        }
+        (Protocol::Ssh | Protocol::Rdp, Some(_), _) => Err("only a web target has it".to_owned()),
+        (Protocol::Ssh | Protocol::Web, _, Some(_)) => {
+            Err("only an RDP target has `rdp`".to_owned())
+        }
     }
 }
 

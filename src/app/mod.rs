@@ -4,10 +4,10 @@
 
 mod checkpoints;
 mod open;
+mod settings;
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use russh::keys::PublicKey;
 use tokio::{net::TcpListener, sync::mpsc::UnboundedSender, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -19,10 +19,10 @@ pub use self::{
 };
 use crate::{
     api::{self, Api},
-    broker::{self, ssh, web},
+    broker::{self, rdp, ssh, web},
     cli::desk::Commands,
     clock::Clock,
-    config::{Config, LogLevel, SshConfig, WebConfig},
+    config::{Config, LogLevel},
     identity::Identity,
     keeper::Keeper,
     kill::Switchboard,
@@ -98,6 +98,7 @@ pub struct Addresses {
     pub ssh: SocketAddr,
     pub web: SocketAddr,
     pub redirect: Option<SocketAddr>,
+    pub rdp: Option<SocketAddr>,
     pub metrics: SocketAddr,
 }
 
@@ -129,6 +130,7 @@ struct Sockets {
     web: TcpListener,
     /// Where plain HTTP is led from, if anywhere.
     redirect: Option<TcpListener>,
+    rdp: Option<TcpListener>,
     metrics: TcpListener,
 }
 
@@ -145,6 +147,10 @@ impl App {
                 Some(port) => Some(bind("web.redirect", port.address()).await?),
                 None => None,
             },
+            rdp: match &config.rdp.listen {
+                Some(port) => Some(bind("rdp.listen", port.address()).await?),
+                None => None,
+            },
             metrics: bind("metrics.listen", config.metrics.listen.address()).await?,
         };
         open::folder(&config.data.dir)?;
@@ -157,10 +163,10 @@ impl App {
             admin: Tls::open(&config.admin, clock.clone())?,
             web: Tls::open_web(&config.admin, config.web.domain.as_str(), clock.clone())?,
         };
-        let ssh = ssh_settings(&config.ssh, names(&config, &certificates.admin))?;
+        let ssh = settings::ssh(&config.ssh, settings::names(&config, &certificates.admin))?;
         let user_authority = open::authority(&store, &vault, clock.now()).await?;
         let public = Public {
-            ssh: facts(&ssh, user_authority),
+            ssh: settings::facts(&ssh, user_authority),
             identity_keys: open::identity_keys(&store, &vault, clock.now()).await?,
         };
 
@@ -292,9 +298,12 @@ impl Parts {
             recordings: self.recordings.clone(),
             node,
             metrics: self.metrics.clone(),
-            ways_in: self
-                .config
-                .ways_in(addresses.admin, addresses.ssh, addresses.web),
+            ways_in: self.config.ways_in(
+                addresses.admin,
+                addresses.ssh,
+                addresses.web,
+                addresses.rdp,
+            ),
             own_ports: addresses.ports(),
             warn_before: self.config.ssh.warn_before.clone(),
             bind_certificates: self.config.ssh.bind_certificates,
@@ -348,6 +357,7 @@ impl Parts {
             .redirect
             .map(|address| web::RedirectBroker::new(gate.ways_in().web.clone(), address.port()));
         let web_broker = web::WebBroker::new(gate.clone(), web_settings);
+        let rdp_broker = rdp::RdpBroker::new(gate.clone(), certificates.admin.clone());
         let broker = ssh::SshBroker::new(gate, settings, Arc::new(commands));
         let server_config = certificates.admin.server_config()?;
         let admin = api::server::serve(
@@ -360,21 +370,30 @@ impl Parts {
         let ssh = broker::listen(
             sockets.ssh,
             Arc::new(broker),
-            limits(&config.ssh),
+            settings::ssh_limits(&config.ssh),
             closing.clone(),
         );
         let web = broker::listen(
             sockets.web,
             Arc::new(web_broker),
-            web_limits(&config.web),
+            settings::web_limits(&config.web),
             closing.clone(),
         );
         let metrics = api::health::serve(sockets.metrics, health.router(), closing.clone());
         let redirect = sockets.redirect.zip(redirect).map(|(socket, broker)| {
-            let limits = web_limits(&config.web);
+            let limits = settings::web_limits(&config.web);
             tokio::spawn(broker::listen(
                 socket,
                 Arc::new(broker),
+                limits,
+                closing.clone(),
+            ))
+        });
+        let rdp = sockets.rdp.map(|socket| {
+            let limits = settings::rdp_limits(&config.rdp);
+            tokio::spawn(broker::listen(
+                socket,
+                Arc::new(rdp_broker),
                 limits,
                 closing.clone(),
             ))
@@ -386,6 +405,7 @@ impl Parts {
             tokio::spawn(metrics),
         ];
         listeners.extend(redirect);
+        listeners.extend(rdp);
         Ok(listeners)
     }
 
@@ -469,6 +489,7 @@ impl Addresses {
         [self.admin, self.ssh, self.web, self.metrics]
             .into_iter()
             .chain(self.redirect)
+            .chain(self.rdp)
             .map(|address| address.port())
             .collect()
     }
@@ -492,6 +513,10 @@ impl Sockets {
                 Some(listener) => Some(local(listener, "web.redirect")?),
                 None => None,
             },
+            rdp: match &self.rdp {
+                Some(listener) => Some(local(listener, "rdp.listen")?),
+                None => None,
+            },
             metrics: local(&self.metrics, "metrics.listen")?,
         };
         info!(listener = "admin", address = %addresses.admin, "Listening");
@@ -500,86 +525,16 @@ impl Sockets {
         if let Some(address) = addresses.redirect {
             info!(listener = "redirect", %address, "Listening");
         }
+        if let Some(address) = addresses.rdp {
+            info!(listener = "rdp", %address, "Listening");
+        }
         info!(listener = "metrics", address = %addresses.metrics, "Listening");
         Ok(addresses)
     }
-}
-
-fn limits(config: &SshConfig) -> broker::Limits {
-    let size = |number: std::num::NonZeroU32| number.get() as usize;
-    broker::Limits {
-        handshakes: size(config.max_handshakes),
-        handshakes_per_address: size(config.max_per_address),
-        connections: size(config.max_connections),
-        handshake_timeout: config.handshake_timeout,
-    }
-}
-
-fn web_limits(config: &WebConfig) -> broker::Limits {
-    let size = |number: std::num::NonZeroU32| number.get() as usize;
-    broker::Limits {
-        handshakes: size(config.max_handshakes),
-        handshakes_per_address: size(config.max_per_address),
-        connections: size(config.max_connections),
-        handshake_timeout: config.handshake_timeout,
-    }
-}
-
-/// A public key as OpenSSH writes it.
-fn line(key: &PublicKey) -> String {
-    key.to_openssh()
-        .expect("a key that was read can be written")
 }
 
 /// What everybody may know of the gateway's keys.
 struct Public {
     ssh: api::ssh::SshFacts,
     identity_keys: KeySet,
-}
-
-/// What people and targets have to know of the gateway's keys.
-fn facts(ssh: &ssh::SshSettings, user_authority: String) -> api::ssh::SshFacts {
-    api::ssh::SshFacts {
-        names: ssh.names.clone(),
-        domain: ssh.domain.clone(),
-        host_authority: line(ssh.host_authority.public_key()),
-        user_authority,
-        host_keys: ssh
-            .host_keys
-            .iter()
-            .map(|key| line(key.public_key()))
-            .collect(),
-    }
-}
-
-/// What people call the gateway, for its host certificate.
-fn names(config: &Config, tls: &Tls) -> Vec<String> {
-    let mut names = tls.names().to_vec();
-    let public = config
-        .ssh
-        .public
-        .iter()
-        .map(|place| place.host().to_owned());
-    names.extend(public.filter(|name| !tls.names().contains(name)));
-    names
-}
-
-fn ssh_settings(config: &SshConfig, names: Vec<String>) -> Result<ssh::SshSettings, StartError> {
-    Ok(ssh::SshSettings {
-        host_keys: ssh::load_or_create(&config.host_keys)?,
-        host_authority: ssh::HostAuthority::load_or_create(&config.host_keys)?,
-        names,
-        domain: config.domain.as_str().to_owned(),
-        max_channels: config.max_channels.get().into(),
-        max_auth_attempts: config.max_auth_attempts.get().into(),
-        alive: ssh::Alive {
-            interval: config.alive_interval.duration(),
-            count: config.alive_count.get().into(),
-        },
-        ask: ssh::AskSettings {
-            wait: config.wait_for_answer,
-            keys_at_sign_in: config.ask_at_sign_in,
-        },
-        environment: ssh::Environment::new(config.env_allow.iter().cloned().map(String::from)),
-    })
 }

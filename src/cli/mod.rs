@@ -30,6 +30,7 @@ mod page;
 mod play;
 mod policy;
 mod profile;
+mod rdp;
 mod recording;
 mod request;
 mod reveal;

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::model::{
     name::{PolicyName, TargetName},
+    rdp::{Rdp, Security},
     target::{Address, Pin},
     web::TlsPin,
 };
@@ -63,7 +64,7 @@ pub struct List {
 #[derive(Args)]
 pub struct Add {
     name: TargetName,
-    /// Where an SSH server listens: host:port
+    /// Where an SSH or RDP server listens: host:port
     #[arg(required_unless_present = "web", conflicts_with = "web")]
     address: Option<Address>,
     #[command(flatten)]
@@ -92,11 +93,16 @@ struct Fields {
     /// A host key it must prove, such as "ssh-ed25519 AAAA…"; may be given several times
     #[arg(long, value_name = "KEY")]
     host_key: Vec<String>,
-    /// What a web target must prove over TLS: sha256//BASE64 of its public key, as
+    /// It is an RDP server, and is signed in to by network level authentication (nla) or in the
+    /// clear inside TLS (tls), as xrdp wants it
+    #[arg(long, value_name = "HOW", num_args = 0..=1, default_missing_value = "nla",
+          conflicts_with = "web")]
+    rdp: Option<Security>,
+    /// What a web or RDP target must prove over TLS: sha256//BASE64 of its public key, as
     /// curl --pinnedpubkey takes it; may be given several times
     #[arg(long, value_name = "PIN")]
     pin: Vec<TlsPin>,
-    /// The authorities of a web target's certificate, from a file in PEM
+    /// The authorities of a web or RDP target's certificate, from a file in PEM
     #[arg(long, value_name = "FILE")]
     authority: Option<PathBuf>,
     /// Host keys from a file, or from standard input for `-`, as ssh-keyscan prints them
@@ -176,7 +182,7 @@ fn state(target: &Value) -> &'static str {
     let proves = target["web"]["tls"] != false;
     match (json::flag(target, "disabled"), unpinned && proves) {
         (true, _) => "disabled",
-        (_, true) if target["web"].is_object() => "no pin",
+        (_, true) if target["web"].is_object() || target["rdp"].is_object() => "no pin",
         (_, true) => "no host key",
         _ => "ready",
     }
@@ -190,7 +196,13 @@ async fn add(args: Add, client: &Client, screen: &Screen) -> Done {
     let pinned = fields.contains_key("host_keys");
     let answer = client.post(&["targets"], &Value::Object(fields)).await?;
     noun::said(&answer, screen, &format!("Added target {}.", args.name))?;
+    let is_rdp = args.fields.rdp.is_some();
     match (&args.address, web) {
+        (Some(address), _) if !pinned && is_rdp => screen.note(one_line(&format!(
+            "Nothing is pinned, so nobody gets through yet: doorward target set {} --authority FILE, \
+             or --pin sha256//BASE64 of the key of {address}",
+            args.name
+        ))),
         (Some(address), _) if !pinned => screen.note(one_line(&format!(
             "No host key is pinned, so nobody gets through yet: doorward target scan {address} --pin {}",
             args.name
@@ -246,6 +258,8 @@ impl Fields {
         if !keys.is_empty() {
             put(&mut fields, "host_keys", Some(keys));
         }
+        let rdp = self.rdp.map(|security| Rdp { security });
+        put(&mut fields, "rdp", rdp);
         put(&mut fields, "policy", self.policy.as_ref());
         put(&mut fields, "description", self.description.as_ref());
         if !self.label.is_empty() {

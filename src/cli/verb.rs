@@ -12,7 +12,7 @@ use super::{
     exit::{Done, Failure},
     group, key, operate, play, policy,
     profile::{Access, Environment, Profiles},
-    recording, request, reveal,
+    rdp, recording, request, reveal,
     screen::Screen,
     serve, session, sign_in, ssh, ssh_ca, ssh_config, target, token, user, wait, web_port,
 };
@@ -50,6 +50,9 @@ pub enum Verb {
     /// Connect to a target with ssh
     #[command(display_order = 2)]
     Ssh(ssh::Ssh),
+    /// See the way into a target for an RDP client, and the secret that opens it
+    #[command(display_order = 2)]
+    Rdp(rdp::Rdp),
     /// Open a port of this machine that leads to a web target, for what can send no token
     #[command(display_order = 2)]
     Web(web_port::Web),
@@ -192,6 +195,7 @@ impl Verb {
             Self::Checkouts(args) => checkout::list(*args, client, screen).await,
             Self::Checkout(args) => checkout::show(args, client, screen).await,
             Self::Ssh(args) => ssh::run(args, access, client, screen).await,
+            Self::Rdp(args) => rdp::run(args, client, screen).await,
             Self::Web(args) => web_port::run(args, access, client, screen).await,
             Self::SshCa(args) => ssh_ca::run(args, client, screen).await,
             Self::SshConfig(args) => ssh_config::run(args, access, client, screen).await,

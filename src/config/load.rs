@@ -27,11 +27,13 @@ const SEPARATOR: &str = "__";
 const SECRETS: [&str; 2] = ["database.password", "vault.key"];
 
 /// Keys that have no default, and so do not stand among the values until somebody sets them.
-const UNSET: [&str; 4] = [
+const UNSET: [&str; 6] = [
     "admin.public",
     "ssh.public",
     "web.public_port",
     "web.redirect",
+    "rdp.listen",
+    "rdp.public",
 ];
 
 /// Where a value came from.

@@ -39,6 +39,7 @@ pub struct Config {
     pub admin: AdminConfig,
     pub ssh: SshConfig,
     pub web: WebConfig,
+    pub rdp: RdpConfig,
     pub recording: RecordingConfig,
     pub metrics: MetricsConfig,
     pub log: LogConfig,
@@ -102,6 +103,19 @@ pub struct WebConfig {
     pub domain: Domain,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redirect: Option<Port>,
+    pub max_handshakes: NonZeroU32,
+    pub max_per_address: NonZeroU32,
+    pub max_connections: NonZeroU32,
+    pub handshake_timeout: Span,
+}
+
+/// Without `listen` nobody comes in by RDP.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RdpConfig {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<Port>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public: Option<Address>,
     pub max_handshakes: NonZeroU32,
     pub max_per_address: NonZeroU32,
     pub max_connections: NonZeroU32,
@@ -210,6 +224,19 @@ impl Default for WebConfig {
     }
 }
 
+impl Default for RdpConfig {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            public: None,
+            max_handshakes: nonzero(100),
+            max_per_address: nonzero(20),
+            max_connections: nonzero(1_000),
+            handshake_timeout: Span::seconds(20),
+        }
+    }
+}
+
 impl Default for RecordingConfig {
     fn default() -> Self {
         Self {
@@ -259,11 +286,19 @@ impl Config {
             ("metrics.listen", self.metrics.listen.address()),
         ];
         listeners.extend(redirect.map(|port| ("web.redirect", port.address())));
+        let rdp = self.rdp.listen.as_ref();
+        listeners.extend(rdp.map(|port| ("rdp.listen", port.address())));
         listeners
     }
 
     /// What people are told, with the ports that are really listened on.
-    pub fn ways_in(&self, admin: SocketAddr, ssh: SocketAddr, web: SocketAddr) -> WaysIn {
+    pub fn ways_in(
+        &self,
+        admin: SocketAddr,
+        ssh: SocketAddr,
+        web: SocketAddr,
+        rdp: Option<SocketAddr>,
+    ) -> WaysIn {
         let said = |public: &Option<Address>, listening| match public {
             Some(address) => address.clone(),
             None => self.reached_at(listening),
@@ -273,7 +308,8 @@ impl Config {
             domain: self.web.domain.as_str().to_owned(),
             port: self.web.public_port.map_or(web.port(), NonZeroU16::get),
         };
-        WaysIn::new(&console, said(&self.ssh.public, ssh), web)
+        let rdp = rdp.map(|listening| said(&self.rdp.public, listening));
+        WaysIn::new(&console, said(&self.ssh.public, ssh), web, rdp)
     }
 
     /// The best guess: the first configured name, else what the listener itself tells.
@@ -331,6 +367,7 @@ impl Config {
             ),
             ("ssh.handshake_timeout", self.ssh.handshake_timeout),
             ("web.handshake_timeout", self.web.handshake_timeout),
+            ("rdp.handshake_timeout", self.rdp.handshake_timeout),
         ];
         let zero = never_zero.into_iter().filter(|(_, span)| span.is_zero());
         problems.extend(zero.map(|(key, _)| Problem::NoTime { key }));

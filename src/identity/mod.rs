@@ -5,6 +5,7 @@
 
 mod bootstrap;
 pub mod browser;
+mod one_time;
 pub mod password;
 pub mod sign_in;
 pub mod ssh_key;

@@ -55,6 +55,7 @@ pub enum Door {
     Console,
     /// The host of a web target.
     Web,
+    Rdp,
 }
 
 impl Door {
@@ -64,6 +65,7 @@ impl Door {
             Self::Ssh => "ssh",
             Self::Console => "console",
             Self::Web => "web",
+            Self::Rdp => "rdp",
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod name;
 pub mod permit;
 pub mod policy;
 pub mod principal;
+pub mod rdp;
 pub mod recording;
 pub mod refusal;
 pub mod schema;

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ids::{PersonId, TokenId, UserId},
+    ids::{CheckoutId, PersonId, TokenId, UserId},
     name::{GroupName, UserName},
 };
 
@@ -121,6 +121,10 @@ pub enum Proof {
     },
     Token {
         token: TokenId,
+    },
+    /// The one-time secret of a check-out.
+    OneTime {
+        checkout: CheckoutId,
     },
     /// The one-time token of the first start.
     Bootstrap,

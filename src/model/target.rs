@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     ids::{AccountId, TargetId},
     name::{AccountName, PolicyName, TargetName},
+    rdp::Rdp,
     text::Text,
     time::Timestamp,
     web::Web,
@@ -18,6 +19,7 @@ pub enum Protocol {
     Ssh,
     /// HTTP, spoken by browsers and programs.
     Web,
+    Rdp,
 }
 
 impl Protocol {
@@ -25,6 +27,7 @@ impl Protocol {
         match self {
             Self::Ssh => "ssh",
             Self::Web => "web",
+            Self::Rdp => "rdp",
         }
     }
 
@@ -32,6 +35,7 @@ impl Protocol {
         match self {
             Self::Ssh => 22,
             Self::Web => 443,
+            Self::Rdp => 3389,
         }
     }
 }
@@ -43,7 +47,7 @@ impl fmt::Display for Protocol {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("this is not a protocol: ssh or web is expected")]
+#[error("this is not a protocol: ssh, web or rdp is expected")]
 pub struct NotAProtocol;
 
 impl FromStr for Protocol {
@@ -52,6 +56,7 @@ impl FromStr for Protocol {
         match text {
             "ssh" => Ok(Self::Ssh),
             "web" => Ok(Self::Web),
+            "rdp" => Ok(Self::Rdp),
             _ => Err(NotAProtocol),
         }
     }
@@ -155,12 +160,15 @@ pub struct Target {
     pub name: TargetName,
     pub protocol: Protocol,
     pub address: Address,
-    /// What it must prove: of SSH each line a `Pin`, of the web, over TLS, a `TlsPin`. None
+    /// What it must prove: of SSH each line a `Pin`, of the web, over TLS, and of RDP a `TlsPin`. None
     /// pinned means nobody gets through.
     pub host_keys: Vec<String>,
     /// What only a web target has, and every one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub web: Option<Web>,
+    /// What only an RDP target has, and every one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rdp: Option<Rdp>,
     pub policy: Option<PolicyName>,
     pub description: Text,
     pub labels: Vec<String>,

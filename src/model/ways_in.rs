@@ -13,6 +13,10 @@ pub struct WaysIn {
     pub ssh: Address,
     /// Where web targets are found.
     pub web: WebWay,
+    /// Where their RDP clients connect; none where that is not served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub rdp: Option<Address>,
 }
 
 /// Every web target is a host of its own: `https://wiki.door.example.org:8444/`.
@@ -34,13 +38,18 @@ impl WebWay {
 }
 
 impl WaysIn {
-    pub fn new(console: &Address, ssh: Address, web: WebWay) -> Self {
+    pub fn new(console: &Address, ssh: Address, web: WebWay, rdp: Option<Address>) -> Self {
         // The port everybody assumes is not said.
         let console = match console.port() {
             443 => format!("https://{}", console.bracketed()),
             _ => format!("https://{console}"),
         };
-        Self { console, ssh, web }
+        Self {
+            console,
+            ssh,
+            web,
+            rdp,
+        }
     }
 }
 
@@ -56,7 +65,7 @@ mod tests {
                 domain: "door.example.org".to_owned(),
                 port: 8444,
             };
-            WaysIn::new(&console.parse().unwrap(), ssh, web).console
+            WaysIn::new(&console.parse().unwrap(), ssh, web, None).console
         };
         assert_eq!(at("door.example.org:443"), "https://door.example.org");
         assert_eq!(at("door.example.org:8443"), "https://door.example.org:8443");

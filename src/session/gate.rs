@@ -13,6 +13,7 @@ use super::{
     clerk::Entry,
     files,
     guard::{Guard, Until},
+    one_time::must_not_be_recorded,
     traffic::Traffic,
     upstreams::Upstreams,
 };
@@ -174,9 +175,12 @@ impl Gate {
         switch: KillSwitch,
     ) -> Result<Session, Refusal> {
         let parts = &self.0.parts;
-        let checkouts = store::checkout::open_of_user(&parts.store, &by.user)
+        let mut checkouts = store::checkout::open_of_user(&parts.store, &by.user)
             .await
             .map_err(lost)?;
+        if let Some(only) = &claim.checkout {
+            checkouts.retain(|checkout| checkout.id == *only);
+        }
         let checkout = choose(&checkouts, &claim.target, claim.account.as_ref())?;
         let (target, account) = self.place(checkout).await?;
         // How many are open is counted where the new one is written, so that two at once count.
@@ -196,6 +200,7 @@ impl Gate {
                 protocol: target.protocol,
             });
         }
+        must_not_be_recorded(&target, permit.recording().mode)?;
         if permit.recording().mode == RecordingMode::Required && parts.recordings.check().is_err() {
             return Err(Refusal::NoRecording);
         }

@@ -12,6 +12,7 @@ mod gate;
 mod guard;
 mod guest;
 mod identity;
+pub mod one_time;
 pub mod reveal;
 mod traffic;
 mod upstreams;
@@ -45,7 +46,7 @@ use crate::{
     kill::{KillSwitch, Leashed, Registration},
     model::{
         audit::{Actor, AuditEvent},
-        ids::SessionId,
+        ids::{CheckoutId, SessionId},
         name::AccountName,
         permit::Permit,
         principal::Principal,
@@ -67,6 +68,8 @@ pub struct Claim {
     /// As it was typed: a name that does not parse is a target that does not exist.
     pub target: String,
     pub account: Option<AccountName>,
+    /// The only check-out that may admit them; otherwise any of theirs that fits.
+    pub checkout: Option<CheckoutId>,
     pub peer: SocketAddr,
     /// What their client calls itself, cleaned.
     pub client: String,
@@ -153,7 +156,7 @@ impl Session {
     pub async fn dial(&self) -> Result<Leashed<TcpStream>, DialError> {
         let dialled = match self.target.protocol {
             Protocol::Ssh => dial::dial(&self.target.address, &self.switch).await?,
-            Protocol::Web => return Ok(self.reach().await?.0),
+            Protocol::Web | Protocol::Rdp => return Ok(self.reach().await?.0),
         };
         if let Some(source) = dialled.source {
             self.source.set(source).ok();

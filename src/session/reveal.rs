@@ -31,7 +31,7 @@ pub enum RevealError {
 
 /// What `api` holds: it can show a secret this way and in no other.
 #[derive(Clone)]
-pub struct Revealer(Gate);
+pub struct Revealer(pub(super) Gate);
 
 impl Revealer {
     pub fn new(gate: Gate) -> Self {

@@ -15,7 +15,7 @@ use crate::model::{
 };
 
 const COLUMNS: &str = "t.id, t.name, t.protocol, t.address, t.host_keys, p.name as policy, \
-    t.description, t.labels, t.disabled, t.web, t.created_at";
+    t.description, t.labels, t.disabled, t.web, t.rdp, t.created_at";
 const FROM: &str = "target t left join policy p on p.id = t.policy_id";
 
 sorts! {
@@ -40,8 +40,8 @@ pub async fn insert(tx: &mut Tx, target: &Target) -> Result<()> {
     let write = sql(
         "adding a target",
         "insert into target (id, created_at, name, protocol, address, host_keys, policy_id,
-             description, labels, disabled, web)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+             description, labels, disabled, web, rdp)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
     );
     let write = write.text(target.id.as_str()).time(target.created_at);
     let write = values(tx, write, target).await?;
@@ -54,8 +54,8 @@ pub async fn update(tx: &mut Tx, before: &Target, after: &Target) -> Result<()> 
     let write = sql(
         "changing a target",
         "update target set name = $1, protocol = $2, address = $3, host_keys = $4,
-             policy_id = $5, description = $6, labels = $7, disabled = $8, web = $9
-         where id = $10",
+             policy_id = $5, description = $6, labels = $7, disabled = $8, web = $9, rdp = $10
+         where id = $11",
     );
     let write = values(tx, write, after).await?.text(before.id.as_str());
     tx.run_guarded(write).await
@@ -124,7 +124,8 @@ async fn values(tx: &mut Tx, sql: Sql, target: &Target) -> Result<Sql> {
         .text(target.description.as_str())
         .json(&target.labels)
         .flag(target.disabled)
-        .json_or_empty(target.web.as_ref()))
+        .json_or_empty(target.web.as_ref())
+        .json_or_empty(target.rdp.as_ref()))
 }
 
 fn select(rest: &str) -> String {
@@ -147,6 +148,7 @@ fn target(row: &Row) -> Result<Target> {
         labels: row.json("labels")?,
         disabled: row.flag("disabled")?,
         web: row.json_unless_empty("web")?,
+        rdp: row.json_unless_empty("rdp")?,
         created_at: row.time("created_at")?,
     })
 }

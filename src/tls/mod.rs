@@ -18,8 +18,8 @@ use std::{
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
-    server::{ClientHello, ResolvesServerCert},
-    sign::CertifiedKey,
+    server::{ClientHello, NoServerSessionStorage, ResolvesServerCert},
+    sign::{CertifiedKey, SingleCertAndKey},
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tracing::{info, warn};
@@ -147,6 +147,26 @@ impl Tls {
             .with_cert_resolver(Arc::new(self.clone()));
         config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
         Ok(Arc::new(config))
+    }
+
+    /// For one connection of a protocol that itself has to name the certificate that was shown:
+    /// no reload comes in between.
+    pub fn one_connection(&self) -> Result<(Arc<ServerConfig>, Arc<CertifiedKey>), TlsError> {
+        let certified = {
+            let current = self.0.current.read();
+            current
+                .unwrap_or_else(PoisonError::into_inner)
+                .certified
+                .clone()
+        };
+        let mut config = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified.clone())));
+        // Nobody comes back to a connection by a ticket.
+        config.send_tls13_tickets = 0;
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        Ok((Arc::new(config), certified))
     }
 
     /// Reads the files again. If they are wrong the certificate in use stays.

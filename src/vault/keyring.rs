@@ -112,6 +112,11 @@ impl Keyring {
         self.0.first().expect("a keyring is never empty")
     }
 
+    /// The newest first.
+    pub(super) fn all(&self) -> &[Kek] {
+        &self.0
+    }
+
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }

@@ -8,6 +8,7 @@ mod envelope;
 mod identity_key;
 pub mod keyfile;
 mod keyring;
+mod one_time;
 mod recording_key;
 mod secret;
 mod signing;
@@ -29,6 +30,7 @@ pub use self::{
     identity_key::IdentityKey,
     keyfile::KeyFileError,
     keyring::KeyringError,
+    one_time::OneTime,
     recording_key::{RecordingKey, RecordingKeys, WrappedKey},
     secret::{NotASecretField, Secret, SecretField},
     signing::{SigningKey, SigningKeyError, is_signed_by},

@@ -44,7 +44,8 @@ fn root(id: &AccountId) -> Account {
     }
 }
 
-fn permit_for(account: &AccountId) -> Permit {
+/// Alice, who has checked this account out.
+fn checked_out(account: &AccountId) -> (Principal, WhereTo, Checkout) {
     let user = UserId::new(NOW, [1; 10]);
     let alice = Principal {
         person: PersonId::from(&user),
@@ -63,6 +64,7 @@ fn permit_for(account: &AccountId) -> Permit {
         address: "127.0.0.1:22".parse().unwrap(),
         host_keys: Vec::new(),
         web: None,
+        rdp: None,
         policy: None,
         description: Text::default(),
         labels: Vec::new(),
@@ -93,16 +95,49 @@ fn permit_for(account: &AccountId) -> Permit {
     };
     let id = CheckoutId::new(NOW, [4; 10]);
     let checkout = Checkout::request(id, Code::new(4, [4; 10]), ask, &alice, &place, NOW).unwrap();
-    authorize(
-        Purpose::Connect,
-        &alice,
-        &checkout,
-        &place.target,
-        &place.account,
-        0,
-        NOW,
-    )
-    .unwrap()
+    (alice, place, checkout)
+}
+
+fn permit_for(account: &AccountId) -> Permit {
+    let (alice, place, checkout) = checked_out(account);
+    let WhereTo {
+        target, account, ..
+    } = &place;
+    authorize(Purpose::Connect, &alice, &checkout, target, account, 0, NOW).unwrap()
+}
+
+#[test]
+fn a_one_time_secret_is_that_of_its_check_out_and_lives_as_long_as_its_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let vault = vault_in(folder.path());
+    let (.., checkout) = checked_out(&account(1));
+    let shown = |checkout: &Checkout| vault.one_time(checkout).unwrap().expose(str::to_owned);
+    let first = shown(&checkout);
+    assert_eq!(shown(&checkout), first);
+    let other = Checkout {
+        id: CheckoutId::new(NOW, [5; 10]),
+        ..checkout.clone()
+    };
+    let of_other_user = Checkout {
+        requester: UserId::new(NOW, [9; 10]),
+        ..checkout.clone()
+    };
+    let (.., of_other_account) = checked_out(&account(2));
+    for changed in [&other, &of_other_user, &of_other_account] {
+        assert_ne!(shown(changed), first);
+    }
+    vault.add_key().unwrap();
+    let second = shown(&checkout);
+    let taken = || -> Vec<String> {
+        let all = vault.one_times(&checkout).unwrap();
+        all.iter().map(|one| one.expose(str::to_owned)).collect()
+    };
+    assert_eq!(taken(), [second.clone(), first]);
+    vault.retire_keys(&Default::default()).unwrap();
+    assert_eq!(taken(), [second]);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let other = vault_in(elsewhere.path()).one_time(&checkout).unwrap();
+    assert!(!taken().contains(&other.expose(str::to_owned)));
 }
 
 #[test]

@@ -197,6 +197,7 @@ fn target(entry: &TargetEntry, before: Option<&Target>, now: Now) -> Result<Targ
             address: address.clone(),
             host_keys: Vec::new(),
             web: None,
+            rdp: None,
             policy: None,
             description: Default::default(),
             labels: Vec::new(),
@@ -211,13 +212,20 @@ fn target(entry: &TargetEntry, before: Option<&Target>, now: Now) -> Result<Targ
     if let Some(web) = &entry.web {
         target.web = Some(web.clone());
     }
-    match (entry.protocol, before, &entry.web) {
+    if let Some(rdp) = &entry.rdp {
+        target.rdp = Some(rdp.clone());
+    }
+    match (entry.protocol, before, &entry.web, &entry.rdp) {
         (Some(protocol), ..) => target.protocol = protocol,
-        (None, None, Some(_)) => target.protocol = Protocol::Web,
+        (None, None, Some(_), _) => target.protocol = Protocol::Web,
+        (None, None, None, Some(_)) => target.protocol = Protocol::Rdp,
         _ => {}
     }
     if target.protocol != Protocol::Web && entry.web.is_none() {
         target.web = None;
+    }
+    if target.protocol != Protocol::Rdp && entry.rdp.is_none() {
+        target.rdp = None;
     }
     if let Some(address) = &entry.address {
         target.address = address.clone();

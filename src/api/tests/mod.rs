@@ -88,7 +88,7 @@ impl House {
         let archive = Archive::new(&recordings);
         let (clerk, _) = mpsc::unbounded_channel();
         let local = ([127, 0, 0, 1], 8443).into();
-        let ways_in = Config::default().ways_in(local, local, local);
+        let ways_in = Config::default().ways_in(local, local, local, Some(local));
         let gate = Gate::new(
             GateParts {
                 store: store.clone(),

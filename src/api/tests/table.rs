@@ -149,6 +149,7 @@ const EXPECTED: &[(&str, &str, &str, &str)] = &[
         "approver",
         r#"{"to":"bob"}"#,
     ),
+    ("POST", "/checkouts/{id}/rdp", "requester", ""),
     ("POST", "/checkouts/{id}/reveal", "revealer", ""),
     ("GET", "/sessions", "signed-in", ""),
     ("GET", "/sessions/{id}", "signed-in", ""),

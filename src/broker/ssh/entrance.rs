@@ -213,6 +213,7 @@ impl Entrance {
             protocol: Protocol::Ssh,
             target: place.target.to_string(),
             account: place.account.clone(),
+            checkout: None,
             peer: visitor.peer,
             client: visitor.client.clone(),
         };

@@ -379,7 +379,12 @@ mod tests {
             port: 8444,
         };
         let at = |text: &str| text.parse().unwrap();
-        WaysIn::new(&at("door.example.org:443"), at("door.example.org:22"), web)
+        WaysIn::new(
+            &at("door.example.org:443"),
+            at("door.example.org:22"),
+            web,
+            None,
+        )
     }
 
     #[test]

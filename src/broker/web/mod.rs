@@ -21,7 +21,7 @@ mod means;
 mod multipart;
 mod own;
 mod passage;
-mod pins;
+pub(super) mod pins;
 mod pool;
 mod proxy;
 mod record;

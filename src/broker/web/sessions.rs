@@ -115,6 +115,7 @@ impl Wish<'_> {
             protocol: Protocol::Web,
             target: self.target.to_string(),
             account: self.account.clone(),
+            checkout: None,
             peer: self.peer,
             client: Text::ours(&agent).one_line(),
         }

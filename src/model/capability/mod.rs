@@ -48,6 +48,12 @@ pub enum Capability {
     HttpListed(HttpPattern),
     /// WebSockets, at the paths where a GET is allowed.
     WebSocket,
+    /// The screen, the keyboard and the sound of an RDP target.
+    Desktop,
+    /// The clipboard, in both directions.
+    Clipboard,
+    /// Folders and printers of the client's machine, used from the target.
+    Drives,
 }
 
 /// One thing that somebody is about to do.
@@ -69,6 +75,9 @@ pub enum Use<'a> {
         path: &'a CanonicalPath,
     },
     WebSocket,
+    Desktop,
+    Clipboard,
+    Drives,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -76,7 +85,7 @@ pub enum NotACapability {
     #[error(
         "{0:?} is not a capability: shell, exec, exec:COMMAND, sftp-read, sftp-write, scp-up, \
          scp-down, forward:HOST:PORT, remote-forward:ADDRESS:PORT, agent, x11, http, \
-         http:METHODS PATH or websocket is expected"
+         http:METHODS PATH, websocket, desktop, clipboard or drives is expected"
     )]
     Unknown(String),
     #[error("{text:?}: {why}")]
@@ -96,13 +105,14 @@ pub enum NotACapability {
 impl Capability {
     /// What a policy that names none gives: working on the target and with its files. What
     /// reaches further, the network around it or the client's machine, must be named.
-    pub const ORDINARY: [Self; 6] = [
+    pub const ORDINARY: [Self; 7] = [
         Self::Shell,
         Self::Exec,
         Self::SftpRead,
         Self::SftpWrite,
         Self::Http,
         Self::WebSocket,
+        Self::Desktop,
     ];
 
     /// Whether this capability alone is enough.
@@ -116,7 +126,10 @@ impl Capability {
             | (Self::Agent, Use::Agent)
             | (Self::X11, Use::X11)
             | (Self::Http, Use::Http { .. })
-            | (Self::WebSocket, Use::WebSocket) => true,
+            | (Self::WebSocket, Use::WebSocket)
+            | (Self::Desktop, Use::Desktop)
+            | (Self::Clipboard, Use::Clipboard)
+            | (Self::Drives, Use::Drives) => true,
             // To the target scp is a command like any other.
             (Self::Exec, Use::Exec(_) | Use::ScpUp | Use::ScpDown) => true,
             (Self::ExecListed(pattern), Use::Exec(command)) => pattern.fits(command),
@@ -153,6 +166,9 @@ impl FromStr for Capability {
             "x11" => Some(Self::X11),
             "http" => Some(Self::Http),
             "websocket" => Some(Self::WebSocket),
+            "desktop" => Some(Self::Desktop),
+            "clipboard" => Some(Self::Clipboard),
+            "drives" => Some(Self::Drives),
             _ => None,
         };
         if let Some(plain) = plain {
@@ -238,6 +254,9 @@ impl fmt::Display for Capability {
             Self::Http => f.write_str("http"),
             Self::HttpListed(pattern) => write!(f, "http:{pattern}"),
             Self::WebSocket => f.write_str("websocket"),
+            Self::Desktop => f.write_str("desktop"),
+            Self::Clipboard => f.write_str("clipboard"),
+            Self::Drives => f.write_str("drives"),
         }
     }
 }
@@ -266,6 +285,9 @@ impl fmt::Display for Use<'_> {
                 write!(f, "{} {}", shown(method), shown(path.as_str()))
             }
             Self::WebSocket => f.write_str("WebSockets"),
+            Self::Desktop => f.write_str("a desktop"),
+            Self::Clipboard => f.write_str("the clipboard"),
+            Self::Drives => f.write_str("folders of the client's machine"),
         }
     }
 }

@@ -45,6 +45,9 @@ fn what_is_written_is_read_and_written_again() {
         "http:GET /files/** download<=1GiB",
         "http:* /** upload<=0B download<=500B",
         "websocket",
+        "desktop",
+        "clipboard",
+        "drives",
     ] {
         assert_eq!(parsed(text).to_string(), text);
         let json = serde_json::to_string(text).unwrap();

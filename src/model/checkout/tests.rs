@@ -61,6 +61,7 @@ fn place(terms: Terms) -> Place {
             address: "127.0.0.1:22".parse().unwrap(),
             host_keys: Vec::new(),
             web: None,
+            rdp: None,
             policy: None,
             description: Text::default(),
             labels: Vec::new(),

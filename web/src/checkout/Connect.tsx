@@ -20,6 +20,7 @@ interface Props {
 export function Connect({ checkout, protocol, shown }: Props) {
   if (!shown) return null;
   if (checkout.asked === "reveal") return <Reveal checkout={checkout} />;
+  if (protocol === "rdp") return <ByRdp checkout={checkout} />;
   return protocol === "web" ? <ByWeb checkout={checkout} /> : <BySsh checkout={checkout} />;
 }
 
@@ -74,6 +75,22 @@ function BySsh({ checkout }: { checkout: Checkout }) {
           )}
         </Shown>
       </details>
+    </Stack>
+  );
+}
+
+/** The one-time secret is shown where it is typed from: in a terminal. */
+function ByRdp({ checkout }: { checkout: Checkout }) {
+  const account = useAccount(checkout);
+  const of = account ? ` --account ${account}` : "";
+  return (
+    <Stack gap="sm" mt="md">
+      <div>
+        <Text size="sm" fw={600} mb={4}>
+          With an RDP client: where, as whom, and the one-time secret
+        </Text>
+        <CopyLine label="the command that shows the way in" text={`doorward rdp ${checkout.target_name}${of}`} />
+      </div>
     </Stack>
   );
 }

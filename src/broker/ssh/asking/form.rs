@@ -157,6 +157,7 @@ mod tests {
                 address: "db1:22".parse().unwrap(),
                 host_keys: Vec::new(),
                 web: None,
+                rdp: None,
                 policy: None,
                 description: Text::default(),
                 labels: Vec::new(),

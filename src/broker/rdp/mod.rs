@@ -1,0 +1,187 @@
+//! RDP: any client to the gateway's port, as `alice+win1`, with a check-out's one-time secret.
+//!
+//! The client is known, admitted and registered before the target hears of it; the target is
+//! proven before it gets the account's credential. Never a credential of the target towards
+//! the person, nor a channel that the check-out does not allow, nor a session unrecorded where
+//! the policy requires a recording: those cannot be recorded yet and are refused.
+
+mod bytes;
+mod certificate;
+mod channels;
+mod client_info;
+mod downward;
+mod frame;
+mod goodbye;
+mod knock;
+mod mcs;
+mod names;
+mod preconnection;
+mod protocol;
+mod relay;
+mod settings;
+mod status;
+mod target;
+mod ts_request;
+mod upward;
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tracing::{debug, info, warn};
+
+use self::{
+    knock::Known,
+    protocol::{Failure, Protocols},
+};
+use super::{Arrival, Broker, Connection};
+use crate::{
+    kill::{KillSwitch, Leashed},
+    model::{
+        capability::Use, recording::RecordingMode, refusal::Refusal, session::Outcome,
+        target::Protocol,
+    },
+    session::{Claim, Gate, Session},
+    tls::Tls,
+};
+
+/// How long a client may take for each step before it says who it is.
+const STEP: Duration = Duration::from_secs(10);
+
+type Client = TlsStream<Leashed<TcpStream>>;
+
+/// Serves people who come with RDP.
+pub struct RdpBroker {
+    gate: Gate,
+    tls: Tls,
+}
+
+impl RdpBroker {
+    pub fn new(gate: Gate, tls: Tls) -> Self {
+        Self { gate, tls }
+    }
+}
+
+impl Broker for RdpBroker {
+    async fn serve(&self, connection: Connection) {
+        let peer = connection.peer;
+        // In a box: what it takes to get in is not kept for as long as they stay.
+        if let Err(error) = Box::pin(self.receive(connection)).await {
+            debug!(%peer, %error, "Connection ended");
+        }
+    }
+}
+
+impl RdpBroker {
+    async fn receive(&self, connection: Connection) -> io::Result<()> {
+        let Connection {
+            mut stream,
+            peer,
+            switch,
+            mut arrival,
+        } = connection;
+        let requested = within(preconnection::read(&mut stream)).await?;
+        // INVARIANT: without NLA the target would have to be reached before anybody is known.
+        if !requested.offers(Protocols::NLA) {
+            stream
+                .write_all(&protocol::failure(Failure::NlaRequired))
+                .await?;
+            return stream.shutdown().await;
+        }
+        stream.write_all(&protocol::confirm(Protocols::NLA)).await?;
+        let (config, shown) = self.tls.one_connection().map_err(io::Error::other)?;
+        let public_key = shown.cert.first().and_then(certificate::public_key);
+        let public_key = public_key.ok_or_else(|| io::Error::other("a certificate without key"))?;
+        let mut client = within(TlsAcceptor::from(config).accept(stream)).await?;
+
+        let known = knock::ask(&mut client, &self.gate, peer.ip(), public_key).await;
+        let known = match known {
+            Ok(known) => known,
+            Err(error) => {
+                info!(%peer, %error, "RDP client not let in");
+                if let Some(status) = error.status() {
+                    knock::turn_away(&mut client, status).await;
+                }
+                return Ok(());
+            }
+        };
+        arrival.signed_in();
+        self.lead(client, known, requested, (peer, switch), arrival)
+            .await
+    }
+
+    /// Somebody who is known, to where they want to go.
+    async fn lead(
+        &self,
+        mut client: Client,
+        known: Known,
+        requested: Protocols,
+        (peer, switch): (SocketAddr, KillSwitch),
+        _arrival: Arrival,
+    ) -> io::Result<()> {
+        let session = match self.admit(&known, peer, switch).await {
+            Ok(session) => session,
+            Err(refusal) => {
+                knock::turn_away(&mut client, status::of(&refusal)).await;
+                return Ok(());
+            }
+        };
+        let leg = match target::open(&session).await {
+            Ok(leg) => leg,
+            Err(error) => {
+                let status = match session.switch().reason() {
+                    Some(_) => status::OVER,
+                    None => error.status(),
+                };
+                {
+                    let cause: &dyn std::error::Error = &error;
+                    info!(session = %session.id(), target = %session.target().name, error = cause, "Target not reached");
+                }
+                session.close(Outcome::TargetFailed(error.to_string()));
+                knock::turn_away(&mut client, status).await;
+                return Ok(());
+            }
+        };
+        // INVARIANT (P6): looked at once more, now that the streams are about to be joined.
+        if let Err(refusal) = session.recheck().await {
+            knock::turn_away(&mut client, status::of(&refusal)).await;
+            return Ok(());
+        }
+        known.let_in(&mut client).await?;
+        relay::run(&session, client, requested, leg).await
+    }
+
+    async fn admit(
+        &self,
+        known: &Known,
+        peer: SocketAddr,
+        switch: KillSwitch,
+    ) -> Result<Session, Refusal> {
+        let claim = Claim {
+            protocol: Protocol::Rdp,
+            target: known.target.to_string(),
+            account: None,
+            checkout: Some(known.checkout.clone()),
+            peer,
+            client: known.workstation.clone(),
+        };
+        let session = self.gate.admit(&known.principal, claim, switch).await?;
+        if let Err(refusal) = session.permit().allows(Use::Desktop) {
+            session.audit_refused("session.use", &refusal).await;
+            return Err(refusal);
+        }
+        if session.permit().recording().mode != RecordingMode::Off {
+            warn!(session = %session.id(), "RDP session not recorded");
+            let why = "sessions over RDP cannot be recorded yet";
+            session
+                .audit_done("recording.missing", why, serde_json::Value::Null)
+                .await;
+        }
+        Ok(session)
+    }
+}
+
+async fn within<T>(step: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let done = timeout(STEP, step).await;
+    done.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}

@@ -1,0 +1,270 @@
+//! What a client sends, looked at before the target sees it.
+//!
+//! Pure: a frame in, a frame or a no out. INVARIANT: nothing reaches the target but joining
+//! channels until the account stands where the client had written itself.
+
+use super::{
+    bytes::{Result, Short, put, u16_at},
+    channels::Channels,
+    client_info::{self, Injected, NotInfo},
+    mcs::{Data, Said},
+};
+use bytes::Bytes;
+
+const CONFIRM_ACTIVE: u16 = 3;
+const DATA: u16 = 7;
+const INPUT: u8 = 28;
+
+const GENERAL: u16 = 1;
+const EXTRA_FLAGS: usize = 4 + 10;
+const AUTO_RECONNECT: u16 = 0x0008;
+const VIRTUAL_CHANNELS: u16 = 0x14;
+
+/// What a client may not send.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("the client sent something before it said who it is")]
+    TooEarly,
+    #[error("the client sent something that has no place in a session")]
+    Unknown,
+    #[error(transparent)]
+    Info(#[from] NotInfo),
+    #[error("the client sent {0}")]
+    Short(#[from] Short),
+}
+
+/// What becomes of one frame.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Passed {
+    On {
+        frame: Bytes,
+        is_input: bool,
+    },
+    /// It was for a channel that carries nothing.
+    Dropped,
+    /// The client says goodbye.
+    Last(Bytes),
+}
+
+pub struct Upward {
+    /// Until it is used, once.
+    injected: Option<Injected>,
+}
+
+impl Upward {
+    pub fn new(injected: Injected) -> Self {
+        Self {
+            injected: Some(injected),
+        }
+    }
+
+    /// Whether the client has said who it is, and the session has begun.
+    pub fn has_begun(&self) -> bool {
+        self.injected.is_none()
+    }
+
+    pub fn pass(
+        &mut self,
+        frame: Bytes,
+        channels: &Channels,
+    ) -> std::result::Result<Passed, Refused> {
+        let said = Said::read(&frame)?.ok_or(Refused::Unknown)?;
+        match said {
+            Said::Joining if !self.has_begun() => Ok(on(frame)),
+            Said::Joining => Err(Refused::Unknown),
+            Said::Disconnect => Ok(Passed::Last(frame)),
+            Said::Data(data) if data.channel == channels.io() => self.on_screen(&data, &frame),
+            _ if !self.has_begun() => Err(Refused::TooEarly),
+            Said::Fast => Ok(Passed::On {
+                frame,
+                is_input: true,
+            }),
+            Said::Data(data) if channels.may_carry(data.channel) => Ok(on(frame)),
+            Said::Data(_) => Ok(Passed::Dropped),
+        }
+    }
+
+    fn on_screen(
+        &mut self,
+        data: &Data<'_>,
+        frame: &Bytes,
+    ) -> std::result::Result<Passed, Refused> {
+        if let Some(injected) = self.injected.take() {
+            if !client_info::is_info(data.bytes) {
+                return Err(Refused::TooEarly);
+            }
+            let info = client_info::replace(data.bytes, &injected)?;
+            return Ok(on(data.with(&info)?));
+        }
+        // INVARIANT: nobody says a second time who they are, to be somebody else. What has the
+        // header of RDP's own encryption has zero where others say their version.
+        if client_info::is_info(data.bytes) && u16_at(data.bytes, 2)? == 0 {
+            return Err(Refused::Unknown);
+        }
+        match kind(data.bytes) {
+            Some(CONFIRM_ACTIVE) => {
+                let mut confirm = data.bytes.to_vec();
+                clear_capabilities(&mut confirm)?;
+                Ok(on(data.with(&confirm)?))
+            }
+            Some(DATA) => Ok(Passed::On {
+                frame: frame.clone(),
+                is_input: data.bytes.get(14) == Some(&INPUT),
+            }),
+            _ => Ok(on(frame.clone())),
+        }
+    }
+}
+
+fn on(frame: Bytes) -> Passed {
+    Passed::On {
+        frame,
+        is_input: false,
+    }
+}
+
+/// The kind of the PDU that stands here, whatever length it says it has.
+fn kind(bytes: &[u8]) -> Option<u16> {
+    Some(u16_at(bytes, 2).ok()? & 0x0f)
+}
+
+/// Takes back what the client says it can, where that would lead past the gateway: coming
+/// back by itself, and compressing what goes over channels.
+fn clear_capabilities(confirm: &mut [u8]) -> Result<()> {
+    let descriptor = usize::from(u16_at(confirm, 12)?);
+    let mut at = 16 + descriptor;
+    let count = u16_at(confirm, at)?;
+    at += 4;
+    for _ in 0..count {
+        let kind = u16_at(confirm, at)?;
+        let length = usize::from(u16_at(confirm, at + 2)?);
+        let whole = at.checked_add(length).ok_or(Short)?;
+        if length < 4 || whole > confirm.len() {
+            return Err(Short);
+        }
+        match kind {
+            GENERAL if length >= EXTRA_FLAGS + 2 => {
+                let flags = u16_at(confirm, at + EXTRA_FLAGS)? & !AUTO_RECONNECT;
+                put(confirm, at + EXTRA_FLAGS, &flags.to_le_bytes())?;
+            }
+            VIRTUAL_CHANNELS if length >= 8 => put(confirm, at + 4, &[0; 4])?,
+            _ => {}
+        }
+        at = whole;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::rdp::mcs::indication;
+
+    const INFO: [u8; 22 + 10] = {
+        let mut info = [0; 32];
+        info[0] = 0x40;
+        info[8] = 0x10;
+        info
+    };
+
+    fn channels() -> Channels {
+        let mut net = [
+            &2_u32.to_le_bytes()[..],
+            b"rdpsnd\0\0",
+            &[0; 4],
+            b"cliprdr\0",
+            &[0; 4],
+        ]
+        .concat();
+        let mut channels = Channels::rename(&mut net, |name| name == "rdpsnd").unwrap();
+        channels.number(&[0xeb, 3, 2, 0, 0xec, 3, 0xed, 3]).unwrap();
+        channels
+    }
+
+    fn upward() -> Upward {
+        Upward::new(Injected::new(
+            "svc",
+            zeroize::Zeroizing::new("secret".to_owned()),
+        ))
+    }
+
+    fn begun() -> Upward {
+        let mut upward = upward();
+        let info = indication(1007, 1003, &INFO).unwrap();
+        assert!(matches!(
+            upward.pass(info, &channels()),
+            Ok(Passed::On { .. })
+        ));
+        upward
+    }
+
+    #[test]
+    fn nothing_comes_before_the_account() {
+        let keys = Bytes::from_static(&[0, 4, 1, 0x1e]);
+        let clip = indication(1007, 1004, &[1, 2]).unwrap();
+        let active = indication(1007, 1003, &[4, 0, 3, 0]).unwrap();
+        for frame in [&keys, &clip, &active] {
+            let passed = upward().pass(frame.clone(), &channels());
+            assert_eq!(passed, Err(Refused::TooEarly), "{frame:?}");
+        }
+        let mut upward = upward();
+        let attach = Bytes::from_static(&[3, 0, 0, 8, 2, 0xf0, 0x80, 0x28]);
+        assert!(matches!(
+            upward.pass(attach.clone(), &channels()),
+            Ok(Passed::On { .. })
+        ));
+        assert!(!upward.has_begun());
+
+        let mut begun = begun();
+        let again = indication(1007, 1003, &INFO).unwrap();
+        assert_eq!(begun.pass(again, &channels()), Err(Refused::Unknown));
+        let passed = begun.pass(keys.clone(), &channels());
+        let expected = Passed::On {
+            frame: keys,
+            is_input: true,
+        };
+        assert_eq!(passed, Ok(expected));
+        assert_eq!(begun.pass(attach, &channels()), Err(Refused::Unknown));
+    }
+
+    #[test]
+    fn channels_that_may_not_be_carry_nothing() {
+        let mut upward = begun();
+        for (channel, goes_on) in [(1004, true), (1005, false), (1006, false)] {
+            let frame = indication(1007, channel, &[1, 2]).unwrap();
+            let passed = upward.pass(frame, &channels()).unwrap();
+            assert_eq!(passed != Passed::Dropped, goes_on, "{channel}");
+        }
+    }
+
+    #[test]
+    fn what_would_lead_past_the_gateway_is_taken_back() {
+        let mut general = vec![0; 24];
+        general[..4].copy_from_slice(&[1, 0, 24, 0]);
+        general[EXTRA_FLAGS] = 0x0d;
+        let virtual_channels = [0x14, 0, 12, 0, 3, 0, 0, 0, 0, 0, 0, 0];
+        let mut confirm = vec![0, 0, 0x13, 0, 0, 0, 0, 0, 0, 0, 0xea, 3, 2, 0, 0, 0];
+        confirm.extend(b"x\0");
+        confirm.extend([2, 0, 0, 0]);
+        let at = confirm.len();
+        confirm.extend(&general);
+        confirm.extend(virtual_channels);
+        confirm[0] = confirm.len() as u8;
+        let frame = indication(1007, 1003, &confirm).unwrap();
+        let Ok(Passed::On { frame, .. }) = begun().pass(frame, &channels()) else {
+            panic!("not passed")
+        };
+        let Ok(Some(Said::Data(data))) = Said::read(&frame) else {
+            panic!("no data")
+        };
+        assert_eq!(data.bytes[at + EXTRA_FLAGS], 0x05);
+        assert_eq!(data.bytes[at + 24 + 4..][..4], [0; 4]);
+
+        for end in 16..confirm.len() {
+            let mut cut = confirm[..end].to_vec();
+            cut[0] = end as u8;
+            let frame = indication(1007, 1003, &cut).unwrap();
+            assert!(begun().pass(frame, &channels()).is_err(), "{end}");
+        }
+    }
+}
