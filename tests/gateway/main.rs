@@ -21,6 +21,7 @@ mod notice;
 mod people;
 mod postgres;
 mod proof;
+mod rdp;
 mod recording;
 mod scene;
 mod seen;

@@ -28,6 +28,7 @@ struct Said {
     admin: Option<SocketAddr>,
     ssh: Option<SocketAddr>,
     web: Option<SocketAddr>,
+    rdp: Option<SocketAddr>,
     metrics: Option<SocketAddr>,
     bootstrap: Option<String>,
     lines: Vec<String>,
@@ -103,6 +104,11 @@ impl Gateway {
         self.child = child;
         self.said = said.clone();
         (self.admin, self.ssh, self.web, self.metrics) = addresses(&said).await;
+    }
+
+    /// Where RDP clients connect, if it was told to listen there.
+    pub fn rdp(&self) -> SocketAddr {
+        self.said.borrow().rdp.expect("rdp.listen is set")
     }
 
     pub fn pid(&self) -> u32 {
@@ -344,6 +350,7 @@ impl Said {
                 Some("admin") => self.admin = address,
                 Some("ssh") => self.ssh = address,
                 Some("web") => self.web = address,
+                Some("rdp") => self.rdp = address,
                 Some("metrics") => self.metrics = address,
                 _ => {}
             }

@@ -31,6 +31,8 @@ pub async fn targets_read_back_and_are_guarded(db: Database) {
     db1.protocol = Protocol::Web;
     let web = r#"{"tls":true,"path":"/w/","host":"wiki:8080","sign_in":{"by":"basic"}}"#;
     db1.web = serde_json::from_str(web).unwrap();
+    // Not together in one target, but that is not the store's to say.
+    db1.rdp = serde_json::from_str(r#"{"security":"tls"}"#).unwrap();
     let mut tx = store.begin().await.unwrap();
     target::update(&mut tx, &before, &db1).await.unwrap();
     tx.commit().await.unwrap();

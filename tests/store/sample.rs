@@ -130,6 +130,7 @@ pub fn target(name: &str) -> Target {
         address: format!("{name}.example.org:22").parse().unwrap(),
         host_keys: vec!["ssh-ed25519 AAAA".to_owned()],
         web: None,
+        rdp: None,
         policy: None,
         description: format!("machine {name}").parse().unwrap(),
         labels: vec!["linux".to_owned(), name.to_owned()],
