@@ -102,6 +102,36 @@ async fn the_code_of_a_check_out_is_a_name_too_and_a_domain_is_no_matter() {
     }
 }
 
+#[tokio::test]
+async fn the_command_line_starts_the_client_with_the_secret() {
+    let scene = scene().await;
+    let _shadow = scene.shadow().await;
+    let checkout = scene.approved("win1").await;
+    let client = Client::start().await;
+    let mut command = scene
+        .gateway
+        .doorward(&scene.alice.token, &["rdp", "win1", "--open"]);
+    let at = scene.gateway.rdp().to_string();
+    command
+        .env("DOORWARD_RDP", at)
+        .env("DISPLAY", &client.screen.display)
+        .kill_on_drop(true);
+    let opened = command.spawn().unwrap();
+    scene
+        .gateway
+        .eventually("a session", async || {
+            let live = scene.gateway.list("/sessions?live=true").await;
+            (!live.is_empty()).then_some(())
+        })
+        .await;
+    scene
+        .gateway
+        .answer(&scene.bob, &checkout, "revoke", "")
+        .await;
+    // It tells that its client did not end as it should.
+    assert_eq!(client.ended(opened).await, Some(1));
+}
+
 /// Everything that a process can read and write.
 fn memory(pid: u32) -> Vec<u8> {
     use std::os::unix::fs::FileExt as _;
