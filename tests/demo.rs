@@ -83,7 +83,7 @@ async fn the_demo_shows_the_whole_line_and_leaves_nothing() {
 #[tokio::test]
 async fn ctrl_c_in_the_middle_leaves_nothing() {
     // Before anything runs, while a session is busy, and when all is shown.
-    for moment in ["1. Without", "and more is coming", "Ctrl-C ends it"] {
+    for moment in ["1. Without", "and more is coming", "Ctrl-C ends the demo"] {
         let folder = tempfile::tempdir().unwrap();
         let mut demo = demo(folder.path(), &[]);
         let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
