@@ -38,6 +38,7 @@ ssh.max_handshakes = 1000
 ssh.max_per_address = 1000
 web.max_handshakes = 1000
 web.max_per_address = 20000
+web.handshake_timeout = "2m"
 limits.requests_per_user = 1000000
 "#;
 

@@ -81,18 +81,26 @@ impl Links {
     )]
     async fn open(&self, path: &str, more: &str, status: &str) -> Result<Link> {
         let name = self.host.split(':').next().unwrap_or_default().to_owned();
-        let stream = TcpStream::connect(self.address).await?;
+        let failed = |doing: &'static str| {
+            move |error: std::io::Error| format!("{path} failed while {doing}: {error}")
+        };
+        let stream = TcpStream::connect(self.address)
+            .await
+            .map_err(failed("connecting"))?;
         stream.set_nodelay(true)?;
         let name = ServerName::try_from(name)?;
-        let mut stream = self.connector.connect(name, stream).await?;
+        let stream = self.connector.connect(name, stream).await;
+        let mut stream = stream.map_err(failed("agreeing on TLS"))?;
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: {}\r\nDoorward-Token: {}\r\n{more}\r\n",
             self.host, self.token
         );
-        stream.write_all(request.as_bytes()).await?;
+        let asked = stream.write_all(request.as_bytes()).await;
+        asked.map_err(failed("asking"))?;
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
-            head.push(stream.read_u8().await?);
+            let byte = stream.read_u8().await;
+            head.push(byte.map_err(failed("reading the answer"))?);
         }
         let head = String::from_utf8_lossy(&head);
         if head.split(' ').nth(1) != Some(status) {

@@ -2,6 +2,10 @@
 
 use std::{path::Path, process::Stdio, time::Duration};
 
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -16,6 +20,7 @@ use crate::{
 pub struct Window {
     client: Client,
     session: String,
+    browser: Browser,
     profile: TempDir,
     _driver: Child,
 }
@@ -25,6 +30,17 @@ pub struct Window {
 pub enum Screen {
     Desk,
     Phone,
+}
+
+/// The browser's process, which does not end with its driver where a test fails.
+struct Browser(Option<i32>);
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        if let Some(pid) = self.0 {
+            kill(Pid::from_raw(pid), Signal::SIGKILL).ok();
+        }
+    }
 }
 
 impl Window {
@@ -79,8 +95,10 @@ impl Window {
         };
         let id = made["value"]["sessionId"].as_str();
         let id = id.unwrap_or_else(|| panic!("chromium is installed and starts: {made}"));
+        let pid = made["value"]["capabilities"]["goog:processID"].as_i64();
         Self {
             session: format!("{driver_at}/session/{id}"),
+            browser: Browser(pid.and_then(|pid| i32::try_from(pid).ok())),
             client,
             profile,
             _driver: driver,
@@ -243,8 +261,9 @@ impl Window {
     }
 
     /// Ends it, and answers what it leaves on the disk.
-    pub async fn close(self) -> TempDir {
+    pub async fn close(mut self) -> TempDir {
         self.call(Method::DELETE, "", json!({})).await;
+        self.browser.0 = None;
         self.profile
     }
 }
