@@ -128,9 +128,7 @@ impl Gateway {
     /// One target with one account, and people who sign in with these keys.
     pub async fn set_up(&mut self, access: &Access<'_>, people: &[(&str, &Path)]) -> Result<()> {
         let root = self.root.clone();
-        let mut named_policy = policy("required");
-        named_policy["name"] = json!("bench");
-        self.api.post(&root, "/policies", named_policy).await?;
+        self.add_policy().await?;
         for (name, sshd) in access.targets {
             let target = json!({
                 "name": name,
@@ -171,9 +169,7 @@ impl Gateway {
         person: &str,
     ) -> Result<()> {
         let root = self.root.clone();
-        self.api
-            .post(&root, "/policies", policy("required"))
-            .await?;
+        self.add_policy().await?;
         for (name, port) in targets {
             let target = json!({
                 "name": name,
@@ -202,6 +198,13 @@ impl Gateway {
         let found = self.people.iter().find(|(name, _)| name == person);
         let (_, token) = found.ok_or("nobody of that name was set up")?;
         Ok(token)
+    }
+
+    async fn add_policy(&self) -> Result<()> {
+        let mut named = policy("required");
+        named["name"] = json!("bench");
+        let added = self.api.post(&self.root, "/policies", named);
+        added.await.map(drop)
     }
 
     /// Whether sessions of check-outs that begin from now on are recorded, as a policy says it.
