@@ -11,20 +11,17 @@ mod figures;
 // The web bench uses it too, and other parts of it.
 #[allow(dead_code)]
 mod gateway;
+mod idleness;
 mod machine;
 mod plan;
 mod routes;
+mod run;
 mod sshd;
 mod stage;
 mod stats;
 mod table;
 
 use std::process::ExitCode;
-
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    time::timeout,
-};
 
 use self::{plan::Plan, stage::Stage, table::Table};
 
@@ -35,31 +32,16 @@ type Result<T, E = Error> = std::result::Result<T, E>;
 // One thread: what is measured is other processes, and a second thread would take from them.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    // `cargo bench` says so; everybody else who starts the target (a list of tests) gets nothing.
-    if !std::env::args().any(|argument| argument == "--bench") {
+    if !run::is_asked_for() {
         return ExitCode::SUCCESS;
     }
-    match bench().await {
-        Ok(table) => {
-            println!("{table}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("sessions: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    run::report("sessions", bench().await)
 }
 
 async fn bench() -> Result<Table> {
     let plan = Plan::from_environment(std::env::args().skip(1))?;
     let mut stage = Stage::new()?;
-    let outcome = tokio::select! {
-        outcome = timeout(plan.longest_run, measure(&mut stage, &plan)) => {
-            outcome.unwrap_or_else(|_| Err(format!("not done after {:?}", plan.longest_run).into()))
-        }
-        name = interrupted() => Err(format!("ended by {name}").into()),
-    };
+    let outcome = run::within(plan.longest_run, measure(&mut stage, &plan)).await;
     stage.clear().await;
     outcome
 }
@@ -69,13 +51,4 @@ async fn measure(stage: &mut Stage, plan: &Plan) -> Result<Table> {
     let mut table = Table::new(machine::describe().await, plan);
     figures::run_all(stage, plan, &mut table).await?;
     Ok(table)
-}
-
-async fn interrupted() -> &'static str {
-    let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT can be listened to");
-    let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be listened to");
-    tokio::select! {
-        _ = interrupt.recv() => "SIGINT",
-        _ = terminate.recv() => "SIGTERM",
-    }
 }

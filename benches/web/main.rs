@@ -11,6 +11,8 @@ mod figures;
 #[path = "../sessions/gateway.rs"]
 #[allow(dead_code)]
 mod gateway;
+#[path = "../sessions/idleness.rs"]
+mod idleness;
 mod link;
 #[path = "../sessions/machine.rs"]
 mod machine;
@@ -18,6 +20,8 @@ mod nginx;
 mod plan;
 mod programs;
 mod routes;
+#[path = "../sessions/run.rs"]
+mod run;
 #[path = "../sessions/sshd.rs"]
 #[allow(dead_code)]
 mod sshd;
@@ -30,11 +34,6 @@ mod table;
 mod target;
 
 use std::process::ExitCode;
-
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    time::timeout,
-};
 
 use self::{plan::Plan, stage::Stage, table::Table};
 
@@ -52,31 +51,16 @@ async fn main() -> ExitCode {
     {
         return target::serve().await;
     }
-    // `cargo bench` says so; everybody else who starts the target (a list of tests) gets nothing.
-    if !std::env::args().any(|argument| argument == "--bench") {
+    if !run::is_asked_for() {
         return ExitCode::SUCCESS;
     }
-    match bench().await {
-        Ok(table) => {
-            println!("{table}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("web: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    run::report("web", bench().await)
 }
 
 async fn bench() -> Result<Table> {
     let plan = Plan::from_environment(std::env::args().skip(1))?;
     let mut stage = Stage::new()?;
-    let outcome = tokio::select! {
-        outcome = timeout(plan.longest_run, measure(&mut stage, &plan)) => {
-            outcome.unwrap_or_else(|_| Err(format!("not done after {:?}", plan.longest_run).into()))
-        }
-        name = interrupted() => Err(format!("ended by {name}").into()),
-    };
+    let outcome = run::within(plan.longest_run, measure(&mut stage, &plan)).await;
     stage.clear().await;
     outcome
 }
@@ -92,13 +76,4 @@ async fn measure(stage: &mut Stage, plan: &Plan) -> Result<Table> {
     let mut table = Table::new(machine, plan);
     figures::run_all(stage, plan, &mut table).await?;
     Ok(table)
-}
-
-async fn interrupted() -> &'static str {
-    let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT can be listened to");
-    let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be listened to");
-    tokio::select! {
-        _ = interrupt.recv() => "SIGINT",
-        _ = terminate.recv() => "SIGTERM",
-    }
 }

@@ -11,6 +11,7 @@ use crate::{
     Error, Result,
     clients::{PATIENCE, ready, ssh_on_a_pty},
     gateway::Gateway,
+    idleness,
     machine::{cpu_seconds, memory},
     plan::{PARALLEL, Plan},
     routes::{Offer, Route},
@@ -55,23 +56,7 @@ pub async fn run(stage: &Stage, gateway: &Gateway, plan: &Plan, table: &mut Tabl
         .cell(Route::Gateway, format!("{each:.0} / {each_rss:.0}"))
         .goal(format!("≤ {GOAL_KIB} KiB: {each:.0} KiB")),
     );
-    table.add(
-        Row::new(format!("processor while all {count} idle, % of one core"))
-            .cell(Route::Gateway, format!("{busy:.2}"))
-            .goal(format!("near zero: {busy:.2} %")),
-    );
-    let grown = during.rss_kib - before.rss_kib;
-    let given_back = 100.0 * (during.rss_kib - after.rss_kib) / grown;
-    table.add(
-        Row::new("RSS before, with all open, after all closed, MiB")
-            .cell(
-                Route::Gateway,
-                [before, during, after]
-                    .map(|memory| format!("{:.0}", memory.rss_kib / 1024.0))
-                    .join(" / "),
-            )
-            .goal(format!("given back: {given_back:.0} % of what came")),
-    );
+    idleness::add_rows(table, count, busy, [before, during, after]);
     Ok(())
 }
 

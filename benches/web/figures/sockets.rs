@@ -5,7 +5,7 @@
 use std::{fs, time::Duration};
 
 use crate::{
-    Result,
+    Result, idleness,
     machine::{cpu_seconds, memory},
     plan::Plan,
     routes::Route,
@@ -46,22 +46,7 @@ pub async fn run(stage: &Stage, plan: &Plan, table: &mut Table) -> Result<()> {
             .cell(Route::Gateway, format!("{each:.1}"))
             .goal(format!("≤ {GOAL_KIB} KiB: {each:.1} KiB")),
     );
-    table.add(
-        Row::new(format!("processor while all {count} idle, % of one core"))
-            .cell(Route::Gateway, format!("{busy:.2}"))
-            .goal(format!("near zero: {busy:.2} %")),
-    );
-    let given_back = 100.0 * (during.rss_kib - after.rss_kib) / (during.rss_kib - before.rss_kib);
-    table.add(
-        Row::new("RSS before, with all open, after all closed, MiB")
-            .cell(
-                Route::Gateway,
-                [before, during, after]
-                    .map(|memory| format!("{:.0}", memory.rss_kib / 1024.0))
-                    .join(" / "),
-            )
-            .goal(format!("given back: {given_back:.0} % of what came")),
-    );
+    idleness::add_rows(table, count, busy, [before, during, after]);
     Ok(())
 }
 
