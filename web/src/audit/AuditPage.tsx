@@ -8,11 +8,12 @@ import { useList } from "../api/queries";
 import type { Entry } from "../api/types";
 import { useAddress } from "../parts/address";
 import { Icon } from "../parts/Icon";
+import { Listed } from "../parts/Listed";
 import { Moment } from "../parts/Moment";
 import { Search } from "../parts/Search";
-import { Head, Nothing, Shown } from "../parts/State";
+import { Head, Nothing } from "../parts/State";
 import { Flag } from "../parts/Status";
-import { type Column, Table } from "../parts/Table";
+import type { Column } from "../parts/Table";
 import { useTitle } from "../shell/title";
 import { sentence, told } from "../text/words";
 
@@ -64,24 +65,13 @@ export function AuditPage() {
           mb={8}
         />
       </div>
-      <Shown of={list}>
-        {({ pages }) => {
-          const rows = pages.flatMap((page) => page.items);
-          return rows.length === 0 ? (
-            <Nothing sign="search" title="Nothing matches" />
-          ) : (
-            <Table
-              label="Audit events"
-              columns={columns}
-              rows={rows}
-              rowId={(row) => String(row.seq)}
-              more={list.hasNextPage ? () => void list.fetchNextPage() : undefined}
-              loadingMore={list.isFetchingNextPage}
-              stale={list.isPlaceholderData}
-            />
-          );
-        }}
-      </Shown>
+      <Listed
+        of={list}
+        label="Audit events"
+        columns={columns}
+        rowId={(row) => String(row.seq)}
+        nothing={<Nothing sign="search" title="Nothing matches" />}
+      />
     </>
   );
 }

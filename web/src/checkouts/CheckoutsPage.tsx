@@ -7,10 +7,10 @@ import { useList } from "../api/queries";
 import type { Checkout } from "../api/types";
 import { useAddress } from "../parts/address";
 import { Icon } from "../parts/Icon";
+import { Listed } from "../parts/Listed";
 import { Search } from "../parts/Search";
-import { Head, Nothing, Shown } from "../parts/State";
+import { Head, Nothing } from "../parts/State";
 import { STATUSES } from "../parts/Status";
-import { Table } from "../parts/Table";
 import { useIs } from "../shell/me";
 import { useTitle } from "../shell/title";
 import { fromLocal, toLocal } from "../text/time";
@@ -72,39 +72,29 @@ export function CheckoutsPage() {
         {timed || !narrow ? day("since", "Asked for since") : null}
         {timed || !narrow ? day("until", "until") : null}
       </div>
-      <Shown of={list}>
-        {({ pages }) => {
-          const rows = pages.flatMap((page) => page.items);
-          if (rows.length === 0) {
-            return filtered ? (
-              <Nothing sign="search" title="Nothing matches">
-                <Button
-                  variant="default"
-                  size="xs"
-                  onClick={() => change({ q: null, state: null, since: null, until: null, view: null })}
-                >
-                  Show all
-                </Button>
-              </Nothing>
-            ) : (
-              <Nothing sign="list" title="Nobody has asked for anything yet" />
-            );
-          }
-          return (
-            <Table
-              label="Check-outs"
-              columns={columns}
-              rows={rows}
-              rowId={(row) => row.id}
-              sort={asked.sort}
-              onSort={(sort) => change({ sort })}
-              more={list.hasNextPage ? () => void list.fetchNextPage() : undefined}
-              loadingMore={list.isFetchingNextPage}
-              stale={list.isPlaceholderData}
-            />
-          );
-        }}
-      </Shown>
+      <Listed
+        of={list}
+        label="Check-outs"
+        columns={columns}
+        rowId={(row) => row.id}
+        sort={asked.sort}
+        onSort={(sort) => change({ sort })}
+        nothing={
+          filtered ? (
+            <Nothing sign="search" title="Nothing matches">
+              <Button
+                variant="default"
+                size="xs"
+                onClick={() => change({ q: null, state: null, since: null, until: null, view: null })}
+              >
+                Show all
+              </Button>
+            </Nothing>
+          ) : (
+            <Nothing sign="list" title="Nobody has asked for anything yet" />
+          )
+        }
+      />
     </>
   );
 }

@@ -19,7 +19,7 @@ export interface Column<T> {
   align?: "right";
 }
 
-interface Props<T> {
+export interface TableProps<T> {
   label: string;
   columns: Column<T>[];
   rows: T[];
@@ -32,7 +32,7 @@ interface Props<T> {
   stale?: boolean;
 }
 
-export function Table<T extends object>({ label, columns, rows, rowId, sort, onSort, more, loadingMore, stale }: Props<T>) {
+export function Table<T extends object>({ label, columns, rows, rowId, sort, onSort, more, loadingMore, stale }: TableProps<T>) {
   const defs: ColumnDef<typeof features, T>[] = columns.map(({ id, header }) => ({ id, header, accessorFn: (row: T) => row }));
   const table = useTable({ features, data: rows, columns: defs, getRowId: rowId });
   const column = (id: string) => columns.find((one) => one.id === id) as Column<T>;

@@ -5,10 +5,11 @@ import { Link } from "react-router";
 import { useList } from "../api/queries";
 import type { Recording } from "../api/types";
 import { useAddress } from "../parts/address";
+import { Listed } from "../parts/Listed";
 import { Moment } from "../parts/Moment";
 import { Search } from "../parts/Search";
-import { Head, Nothing, Shown } from "../parts/State";
-import { type Column, Table } from "../parts/Table";
+import { Head, Nothing } from "../parts/State";
+import type { Column } from "../parts/Table";
 import { useTitle } from "../shell/title";
 import { spanInWords } from "../text/span";
 import { size } from "../text/words";
@@ -42,26 +43,17 @@ export function RecordingsPage() {
         <Search label="Who" value={asked.user ?? ""} onChange={(user) => change({ user })} />
         <Search label="Check-out" value={asked.checkout ?? ""} onChange={(checkout) => change({ checkout })} />
       </div>
-      <Shown of={list}>
-        {({ pages }) => {
-          const rows = pages.flatMap((page) => page.items);
-          return rows.length === 0 ? (
-            <Nothing sign="play" title="There is no recording to show">
-              Sessions leave one where the policy says so.
-            </Nothing>
-          ) : (
-            <Table
-              label="Recordings"
-              columns={columns}
-              rows={rows}
-              rowId={(row) => row.id}
-              more={list.hasNextPage ? () => void list.fetchNextPage() : undefined}
-              loadingMore={list.isFetchingNextPage}
-              stale={list.isPlaceholderData}
-            />
-          );
-        }}
-      </Shown>
+      <Listed
+        of={list}
+        label="Recordings"
+        columns={columns}
+        rowId={(row) => row.id}
+        nothing={
+          <Nothing sign="play" title="There is no recording to show">
+            Sessions leave one where the policy says so.
+          </Nothing>
+        }
+      />
     </>
   );
 }

@@ -6,10 +6,11 @@ import { Link } from "react-router";
 import { useList } from "../api/queries";
 import type { Session } from "../api/types";
 import { useAddress } from "../parts/address";
+import { Listed } from "../parts/Listed";
 import { Moment } from "../parts/Moment";
 import { Search } from "../parts/Search";
-import { Head, Nothing, Shown } from "../parts/State";
-import { type Column, Table } from "../parts/Table";
+import { Head, Nothing } from "../parts/State";
+import type { Column } from "../parts/Table";
 import { useTitle } from "../shell/title";
 import { spanInWords } from "../text/span";
 import { size } from "../text/words";
@@ -57,37 +58,25 @@ export function SessionsPage() {
         <Search label="Target" value={asked.target ?? ""} onChange={(target) => change({ target })} />
         <Search label="Who" value={asked.user ?? ""} onChange={(user) => change({ user })} />
       </div>
-      <Shown of={list}>
-        {({ pages }) => {
-          const rows = pages.flatMap((page) => page.items);
-          if (rows.length === 0) {
-            return (
-              <Nothing sign="terminal" title={asked.live === "true" ? "No session is open" : "There is no session to show"}>
-                {asked.live || asked.target || asked.user ? (
-                  <Button variant="default" size="xs" onClick={() => change({ live: null, target: null, user: null })}>
-                    Show all
-                  </Button>
-                ) : (
-                  "A session appears here when somebody connects under a check-out."
-                )}
-              </Nothing>
-            );
-          }
-          return (
-            <Table
-              label="Sessions"
-              columns={columns}
-              rows={rows}
-              rowId={(row) => row.id}
-              sort={asked.sort}
-              onSort={(sort) => change({ sort })}
-              more={list.hasNextPage ? () => void list.fetchNextPage() : undefined}
-              loadingMore={list.isFetchingNextPage}
-              stale={list.isPlaceholderData}
-            />
-          );
-        }}
-      </Shown>
+      <Listed
+        of={list}
+        label="Sessions"
+        columns={columns}
+        rowId={(row) => row.id}
+        sort={asked.sort}
+        onSort={(sort) => change({ sort })}
+        nothing={
+          <Nothing sign="terminal" title={asked.live === "true" ? "No session is open" : "There is no session to show"}>
+            {asked.live || asked.target || asked.user ? (
+              <Button variant="default" size="xs" onClick={() => change({ live: null, target: null, user: null })}>
+                Show all
+              </Button>
+            ) : (
+              "A session appears here when somebody connects under a check-out."
+            )}
+          </Nothing>
+        }
+      />
     </>
   );
 }
