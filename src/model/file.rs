@@ -56,7 +56,7 @@ macro_rules! words {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
         pub enum $name {
-            $($(#[$why])* #[serde(rename = $word)] $variant,)*
+            $($(#[$why])* #[serde(rename = $word)] #[schema(rename = $word)] $variant,)*
         }
 
         impl $name {
