@@ -16,6 +16,7 @@ pub mod keeper;
 pub mod kill;
 pub mod lifecycle;
 pub mod model;
+pub mod notify;
 pub mod page;
 pub mod recording;
 pub mod session;

@@ -89,6 +89,25 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "telemetry::Metrics",
         ],
     ),
+    // Goes out by the one outbound connect, and opens the secrets of channels and no other.
+    (
+        "notify",
+        &[
+            "model",
+            "store",
+            "audit",
+            "lifecycle",
+            "kill",
+            "clock",
+            "session::dial",
+            "tls::client",
+            "telemetry::Metrics",
+            "vault::ChannelSecrets",
+            "vault::SealedSecret",
+            "vault::VaultError",
+            "vault::entropy",
+        ],
+    ),
     (
         "session",
         &[
@@ -143,6 +162,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "console",
             "page",
             "recording",
+            // What a webhook signs with is made, or looked at, where it is shown once.
+            "notify::hook_secret",
+            "notify::signing_key",
             // A certificate for targets is looked at where an admin can still correct it.
             "tls::client",
             // Showing a secret is an admission of its own, which is not the API's to make.

@@ -18,6 +18,8 @@ mod database;
 mod faults;
 #[path = "store/files.rs"]
 mod files;
+#[path = "store/notices.rs"]
+mod notices;
 #[path = "store/people.rs"]
 mod people;
 #[path = "store/places.rs"]
@@ -118,6 +120,13 @@ suite! {
         keys_are_rewrapped_unless_the_recording_was_deleted
         what_is_due_is_deleted_once_and_its_file_remembered_until_it_is_gone
         what_a_crash_left_without_an_end_is_found
+    }
+    notices {
+        channels_read_back_and_their_secrets_are_rewrapped_once
+        what_is_told_is_sorted_once_and_pruned_when_nothing_of_it_waits
+        a_delivery_is_taken_by_one_and_ends_once
+        what_ends_soon_is_found_until_its_holder_is_warned
+        what_somebody_does_not_want_to_be_told_is_kept
     }
     files {
         files_are_entered_once_and_listed_in_their_order

@@ -100,6 +100,7 @@ impl Spec {
             "checkouts" => "check-out",
             "policies" => "policy",
             "ssh-keys" => "SSH key",
+            "deliveries" => "delivery",
             plural => plural.strip_suffix('s').unwrap_or(plural),
         }
     }

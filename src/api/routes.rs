@@ -2,15 +2,16 @@
 //!
 //! There is no other way to serve one. `tests` below and `tests/gateway/api.rs` walk it.
 
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 
 use super::{
-    accounts, apply, audit, checkouts, class::Class, events, files, groups, jwks, keys, me,
-    openapi, page, policies, rdp, recordings, reveal, route::Route, scan, sessions, sign_in, ssh,
-    targets, users,
+    accounts, apply, audit, channels, checkouts, class::Class, deliveries, events, files, groups,
+    jwks, keys, me, notices, openapi, page, policies, rdp, recordings, reveal, route::Route, scan,
+    sessions, sign_in, ssh, standing, targets, users,
 };
 use crate::model::{
     file::FileRecord,
+    notice::Delivery,
     policy::Policy,
     target::{Account, Target},
     user::{Group, SshKey, Token, User},
@@ -42,6 +43,7 @@ pub fn table() -> Vec<Route> {
     routes.extend(places());
     routes.extend(access());
     routes.extend(evidence());
+    routes.extend(telling());
     routes
 }
 
@@ -229,9 +231,40 @@ fn evidence() -> Vec<Route> {
         Route::new(GET, "/audit/export", Auditor, "The whole audit chain with its checkpoints, as JSON lines", audit::export)
             .media("application/jsonl").streaming(),
 
+        Route::new(GET, "/standing", Auditor, "How the gateway does: nodes, room for recordings, audit chain, notices", standing::show)
+            .ok::<standing::Standing>(),
         Route::new(GET, "/events", SignedIn, "Every change you may see, as it happens", events::stream)
             .media("text/event-stream").streaming(),
         Route::new(GET, "/openapi.json", DOCUMENT, "This document", openapi::show)
             .media("application/json"),
+    ]
+}
+
+#[rustfmt::skip]
+fn telling() -> Vec<Route> {
+    use Class::{Admin, Auditor, Oneself, SignedIn};
+    vec![
+        Route::new(GET, "/channels", Auditor, "The ways on which people are told, and how each does", channels::list)
+            .lists::<channels::ChannelView>(&[]),
+        Route::new(POST, "/channels", Admin, "Add a channel; what a webhook signs with is shown once", channels::create)
+            .takes::<channels::NewChannel>().created::<channels::ChannelView>(),
+        Route::new(GET, "/channels/{name}", Auditor, "A channel, without its secret", channels::show)
+            .ok::<channels::ChannelView>(),
+        Route::new(PATCH, "/channels/{name}", Admin, "Change a channel", channels::patch)
+            .takes::<channels::ChannelPatch>().ok::<channels::ChannelView>(),
+        Route::new(DELETE, "/channels/{name}", Admin, "Remove a channel, and what is on its way there", channels::remove)
+            .no_content(),
+        Route::new(POST, "/channels/{name}/test", Admin, "Send a test; the delivery says what became of it", channels::test)
+            .answers::<Delivery>(StatusCode::ACCEPTED),
+        Route::new(GET, "/deliveries", Auditor, "What is on its way, what arrived, and what was given up and why", deliveries::list)
+            .lists::<Delivery>(deliveries::FILTERS),
+        Route::new(GET, "/deliveries/{id}", Auditor, "One notice on its way to one place", deliveries::show)
+            .ok::<Delivery>(),
+        Route::new(POST, "/deliveries/{id}/retry", Admin, "Begin anew with one that did not arrive", deliveries::retry)
+            .ok::<Delivery>(),
+        Route::new(GET, "/me/notices", SignedIn, "What you are told by mail, and what not", notices::show)
+            .ok::<notices::Choice>(),
+        Route::new(PUT, "/me/notices", Oneself, "Choose what you are not told by mail", notices::set)
+            .takes::<notices::NewChoice>().ok::<notices::Choice>(),
     ]
 }

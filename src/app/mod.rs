@@ -28,6 +28,7 @@ use crate::{
     kill::Switchboard,
     lifecycle::{Change, Lifecycle},
     model::{ids::NodeId, session::KillReason, web::KeySet},
+    notify::Notifier,
     recording::{Archive, Recordings},
     session::{Clerk, Entry, Gate, GateParts, reveal::Revealer},
     store::{Store, StoreError, node::Node},
@@ -197,6 +198,7 @@ impl App {
         };
         let addresses = sockets.addresses()?;
         let gate = parts.gate(vault.clone(), node.id.clone(), entries, &addresses);
+        let notifier = parts.notifier(&vault, &gate, &addresses);
 
         let (closing, stopping) = (CancellationToken::new(), CancellationToken::new());
         Ok(Self {
@@ -209,7 +211,7 @@ impl App {
                 &certificates,
                 &closing,
             )?,
-            workers: parts.workers(node, &certificates, &stopping),
+            workers: parts.workers(node, notifier, &certificates, &stopping),
             clerk: tokio::spawn(clerk.run()),
             parts,
             certificates,
@@ -309,6 +311,18 @@ impl Parts {
             bind_certificates: self.config.ssh.bind_certificates,
         };
         Gate::new(parts, entries)
+    }
+
+    fn notifier(&self, vault: &Vault, gate: &Gate, addresses: &Addresses) -> Notifier {
+        Notifier {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            lifecycle: self.lifecycle.clone(),
+            secrets: vault.channel_secrets(),
+            ways_in: gate.ways_in().clone(),
+            own_ports: addresses.ports(),
+            metrics: self.metrics.clone(),
+        }
     }
 
     fn listen(
@@ -412,6 +426,7 @@ impl Parts {
     fn workers(
         &self,
         node: Node,
+        notifier: Notifier,
         certificates: &Certificates,
         stopping: &CancellationToken,
     ) -> Vec<JoinHandle<()>> {
@@ -439,6 +454,7 @@ impl Parts {
         vec![
             tokio::spawn(sweeper.run(stopping.clone())),
             tokio::spawn(keeper.run(stopping.clone())),
+            tokio::spawn(notifier.run(stopping.clone())),
             tokio::spawn(self.checkpoints.clone().run(stopping.clone())),
             tokio::spawn(certificates),
             tokio::spawn(count(

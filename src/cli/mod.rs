@@ -9,6 +9,7 @@ mod answer;
 mod apply;
 mod ask;
 mod audit;
+mod channel;
 mod checkout;
 mod client;
 mod demo;

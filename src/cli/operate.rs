@@ -27,7 +27,10 @@ use crate::{
         recording::KeyRow,
         secret::SealedRow,
     },
-    vault::{RecordingKeys, SealedAuthority, SealedSecret, SecretField, Vault, WrappedKey},
+    vault::{
+        ChannelSecrets, RecordingKeys, SealedAuthority, SealedSecret, SecretField, Vault,
+        WrappedKey,
+    },
 };
 
 #[derive(Subcommand)]
@@ -172,6 +175,7 @@ async fn rewrap_all(store: &Store, vault: &Vault, key: &str) -> Result<usize, Fa
         count += rewrap_authority(store, vault, which, key).await?;
     }
     count += rewrap_recordings(store, &vault.recording_keys(), key).await?;
+    count += rewrap_channels(store, &vault.channel_secrets(), key).await?;
     loop {
         let rows = store::secret::wrapped_otherwise(store, key, BATCH)
             .await
@@ -183,6 +187,44 @@ async fn rewrap_all(store: &Store, vault: &Vault, key: &str) -> Result<usize, Fa
             let after = rewrap(vault, &row)?;
             let mut tx = store.begin().await.map_err(fault)?;
             match store::secret::replace(&mut tx, &row, &after).await {
+                Ok(()) => tx.commit().await.map_err(fault)?,
+                // Set anew in the meantime, and so sealed under the newest key.
+                Err(StoreError::Conflict) => continue,
+                Err(error) => return Err(fault(error)),
+            }
+            count += 1;
+        }
+    }
+}
+
+/// What channels sign, sign in or are reached with, under the newest vault key.
+async fn rewrap_channels(
+    store: &Store,
+    secrets: &ChannelSecrets,
+    key: &str,
+) -> Result<usize, Failure> {
+    let mut count = 0;
+    loop {
+        let rows = store::channel::wrapped_otherwise(store, key, BATCH)
+            .await
+            .map_err(fault)?;
+        if rows.is_empty() {
+            return Ok(count);
+        }
+        for (id, before) in rows {
+            let sealed = SealedSecret {
+                wrapped_key: before.wrapped_key.clone(),
+                ciphertext: before.ciphertext.clone(),
+                kek_id: before.kek_id.clone(),
+            };
+            let sealed = secrets.rewrap(&id, &sealed).map_err(fault)?;
+            let after = store::channel::SealedRow {
+                wrapped_key: sealed.wrapped_key,
+                ciphertext: sealed.ciphertext,
+                kek_id: sealed.kek_id,
+            };
+            let mut tx = store.begin().await.map_err(fault)?;
+            match store::channel::rewrap(&mut tx, &id, &before, &after).await {
                 Ok(()) => tx.commit().await.map_err(fault)?,
                 // Set anew in the meantime, and so sealed under the newest key.
                 Err(StoreError::Conflict) => continue,

@@ -6,7 +6,7 @@ use clap::{CommandFactory as _, Subcommand};
 use clap_complete::Shell;
 
 use super::{
-    Line, account, answer, apply, audit, checkout,
+    Line, account, answer, apply, audit, channel, checkout,
     client::{Client, not_signed_in},
     demo,
     exit::{Done, Failure},
@@ -109,6 +109,9 @@ pub enum Verb {
     /// Sets of users
     #[command(subcommand, display_order = 4)]
     Group(group::Group),
+    /// The ways on which people are told: mail, webhooks, chats
+    #[command(subcommand, display_order = 4)]
+    Channel(channel::Channel),
     /// Your API tokens
     #[command(subcommand, display_order = 4)]
     Token(token::Token),
@@ -215,6 +218,7 @@ impl Verb {
             Self::Policy(command) => policy::run(command, client, screen).await,
             Self::User(command) => user::run(command, client, screen).await,
             Self::Group(command) => group::run(command, client, screen).await,
+            Self::Channel(command) => channel::run(command, client, screen).await,
             Self::Token(command) => token::run(command, client, screen).await,
             Self::Key(command) => key::run(command, client, screen).await,
             Self::Apply(args) => apply::run(args, client, screen).await,

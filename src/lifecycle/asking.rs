@@ -8,10 +8,12 @@ use crate::{
     model::{
         audit::{Actor, AuditEvent},
         checkout::{Ask, Checkout, Place},
-        ids::{CheckoutId, Code},
+        ids::{CheckoutId, Code, NoticeId},
         name::{AccountName, UserName},
+        notice::Notice,
         principal::{Principal, Proof},
         refusal::Refusal,
+        text::Text,
         time::Timestamp,
     },
     store::{self, StoreError, checkout::Insertion},
@@ -122,6 +124,15 @@ impl Lifecycle {
             let event = AuditEvent::done(now, kind, Actor::from(by), message)
                 .about_checkout(&checkout)
                 .with(facts(&checkout));
+            let (id, giver) = (NoticeId::new(now, entropy()), (&by.user, &by.name));
+            // Who gives a reason with what nobody asked for says it to the holder.
+            let word = match checkout.granted_by {
+                Some(_) => checkout.reason.clone(),
+                None => Text::default(),
+            };
+            if let Some(notice) = Notice::of(id, None, &checkout, Some(giver), &word, now) {
+                store::notice::insert(&mut tx, &notice).await?;
+            }
             audit::append(&mut tx, &event).await?;
             tx.commit().await?;
             self.follow(&checkout);

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tokio::sync::broadcast;
 use tracing::info;
 
-use self::record::event_of;
+use self::record::{event_of, notice_of};
 use crate::{
     audit,
     clock::Clock,
@@ -339,6 +339,9 @@ impl Lifecycle {
                     };
                 }
                 Err(error) => return Err(error.into()),
+            }
+            if let Some(notice) = notice_of(&before, &after, &command, now) {
+                store::notice::insert(&mut tx, &notice).await?;
             }
             audit::append(&mut tx, &event).await?;
             tx.commit().await?;

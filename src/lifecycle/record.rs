@@ -11,13 +11,15 @@ use crate::{
     model::{
         audit::{Actor, AuditEvent},
         checkout::{Checkout, Command, State},
-        ids::TargetId,
+        ids::{NoticeId, TargetId},
+        notice::Notice,
         principal::Principal,
         refusal::Refusal,
         text::Text,
         time::Timestamp,
     },
     store::StoreError,
+    vault::entropy,
 };
 
 impl Lifecycle {
@@ -105,6 +107,18 @@ pub(super) fn event_of(
     AuditEvent::done(now, &kind, actor, message)
         .about_checkout(after)
         .with(facts(after))
+}
+
+/// What people are told of a decision: written with it, and sent by whoever comes to it.
+pub(super) fn notice_of(
+    before: &Checkout,
+    after: &Checkout,
+    command: &Command,
+    now: Timestamp,
+) -> Option<Notice> {
+    let id = NoticeId::new(now, entropy());
+    let actor = command.by().map(|by| (&by.user, &by.name));
+    Notice::of(id, Some(before), after, actor, &command.message(), now)
 }
 
 /// What an auditor wants to see beside the sentence.

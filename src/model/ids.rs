@@ -107,6 +107,12 @@ ids! {
     FileId
     /// One running gateway process.
     NodeId
+    /// A way on which people are told.
+    ChannelId
+    /// Something that people are told of.
+    NoticeId
+    /// One notice on its way to one place.
+    DeliveryId
     /// A human being: the users that belong to one human share it.
     PersonId
 }

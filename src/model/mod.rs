@@ -9,6 +9,7 @@ pub mod checkout;
 pub mod file;
 pub mod ids;
 pub mod name;
+pub mod notice;
 pub mod permit;
 pub mod policy;
 pub mod principal;

@@ -66,6 +66,11 @@ impl Archive {
         }
     }
 
+    /// How many bytes the volume has left, where it says, and how many are kept free.
+    pub fn room(&self) -> (Option<u64>, u64) {
+        self.place.room()
+    }
+
     /// Opens a recording after it was found whole: the bytes that its end was written down
     /// with, or where it has no end yet, frames that are all in their place.
     pub fn open(&self, recording: &Recording, key: &WrappedKey) -> Result<Opened, ArchiveError> {

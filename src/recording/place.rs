@@ -99,6 +99,10 @@ impl Place {
         self.at_least(self.reserve.load(Ordering::Relaxed) / 2)
     }
 
+    pub fn room(&self) -> (Option<u64>, u64) {
+        (self.free().ok(), self.reserve.load(Ordering::Relaxed))
+    }
+
     fn free(&self) -> Result<u64, RecordingError> {
         let volume = statvfs(&self.folder)
             .map_err(|errno| doing("asking for free space")(io::Error::from(errno)))?;

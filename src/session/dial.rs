@@ -66,6 +66,20 @@ pub async fn dial_elsewhere(
     }
 }
 
+/// The same without believing an address more than a name.
+pub async fn dial_outside(
+    address: &Address,
+    own_ports: &[u16],
+    patience: Duration,
+    switch: &KillSwitch,
+) -> Result<Dialled, DialError> {
+    let dialled = reach(address, |found| !is_link_local(found), patience, switch).await?;
+    match own_ports.contains(&address.port()) && dialled.is_here {
+        true => Err(DialError::Misled(address.clone())),
+        false => Ok(dialled),
+    }
+}
+
 fn is_link_local(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => address.is_link_local(),
@@ -154,6 +168,13 @@ mod tests {
         assert!(matches!(misled, Err(DialError::Misled(_))));
         assert!(dialled("localhost", 1).await.is_ok());
         assert!(dialled("127.0.0.1", port).await.is_ok());
+        for (host, own, expected) in [("127.0.0.1", port, false), ("127.0.0.1", 1, true)] {
+            let outside = dial_outside(&at(host), &[own], PATIENCE, &switch).await;
+            assert_eq!(outside.is_ok(), expected, "{host} {own}");
+        }
+        let cloud: Address = "169.254.169.254:80".parse().unwrap();
+        let outside = dial_outside(&cloud, &[], PATIENCE, &switch).await;
+        assert!(matches!(outside, Err(DialError::Misled(_))));
         for (address, expected) in [
             ("169.254.169.254", true),
             ("::ffff:169.254.1.1", true),

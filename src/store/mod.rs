@@ -6,7 +6,9 @@
 pub mod account;
 pub mod audit;
 pub mod authority;
+pub mod channel;
 pub mod checkout;
+pub mod delivery;
 mod error;
 pub mod file;
 pub mod group;
@@ -14,6 +16,7 @@ pub mod handover;
 mod list;
 pub mod meta;
 pub mod node;
+pub mod notice;
 mod open;
 pub mod place;
 pub mod policy;

@@ -109,7 +109,8 @@ pub async fn wrapped_otherwise(
 pub async fn kek_ids(mut from: impl Source) -> Result<Vec<String>> {
     let query = sql(
         "reading which keys are in use",
-        "select kek_id from secret union select kek_id from authority order by kek_id",
+        "select kek_id from secret union select kek_id from authority
+         union select kek_id from channel where kek_id is not null order by kek_id",
     );
     let rows = from.rows(query).await?;
     rows.iter().map(|row| row.text("kek_id")).collect()

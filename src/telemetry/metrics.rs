@@ -37,6 +37,7 @@ struct Inner {
     auth_failures: Family<OfMethod, Counter>,
     recordings: Family<OfEnd, Counter>,
     recording_room: Gauge,
+    deliveries: Family<OfDelivery, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -58,6 +59,12 @@ struct OfState {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfCode {
     code: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfDelivery {
+    channel: &'static str,
+    outcome: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -119,6 +126,12 @@ impl Default for Metrics {
             Unit::Bytes,
             recording_room.clone(),
         );
+        let deliveries = Family::default();
+        registry.register(
+            "deliveries",
+            "Tries to tell somebody something, by what became of them",
+            deliveries.clone(),
+        );
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "What is running", version);
         Self(Arc::new(Inner {
@@ -131,6 +144,7 @@ impl Default for Metrics {
             auth_failures,
             recordings,
             recording_room,
+            deliveries,
         }))
     }
 }
@@ -173,6 +187,12 @@ impl Metrics {
     pub fn recording_room(&self, free: Option<u64>) {
         let free = i64::try_from(free.unwrap_or(0)).unwrap_or(i64::MAX);
         self.0.recording_room.set(free);
+    }
+
+    /// One try on a kind of channel: `delivered`, `failed`, or `dead` where it was the last.
+    pub fn delivery(&self, channel: &'static str, outcome: &'static str) {
+        let labels = OfDelivery { channel, outcome };
+        self.0.deliveries.get_or_create(&labels).inc();
     }
 
     pub fn refused(&self, code: &'static str) {

@@ -1,13 +1,48 @@
-//! A certificate and its key, with which the gateway shows who it is to a target.
+//! What the gateway shows and asks for where it is the client: a certificate and its key towards
+//! targets, and whom it believes where it tells people of things.
 //!
 //! Reads what an admin gives and says what is wrong with it. Keeps nothing.
 
 use std::sync::Arc;
 
-use rustls::{crypto::aws_lc_rs, sign::CertifiedKey};
+use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs, sign::CertifiedKey};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
+use rustls_platform_verifier::BuilderVerifierExt as _;
+
 use crate::model::time::Timestamp;
+
+#[derive(Debug, thiserror::Error)]
+pub enum NotAnAuthority {
+    #[error("the certificate of an authority is expected, in PEM")]
+    Unreadable,
+    #[error("TLS cannot be set up")]
+    Rustls(#[from] rustls::Error),
+}
+
+/// For servers that `authority` (PEM) vouches for; without one, those that this machine trusts.
+pub fn believing(authority: Option<&str>) -> Result<ClientConfig, NotAnAuthority> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let builder = match authority {
+        None => builder.with_platform_verifier()?,
+        Some(pem) => {
+            let mut roots = RootCertStore::empty();
+            for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+                let certificate = certificate.map_err(|_| NotAnAuthority::Unreadable)?;
+                roots
+                    .add(certificate)
+                    .map_err(|_| NotAnAuthority::Unreadable)?;
+            }
+            if roots.is_empty() {
+                return Err(NotAnAuthority::Unreadable);
+            }
+            builder.with_root_certificates(roots)
+        }
+    };
+    Ok(builder.with_no_client_auth())
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotAClientCertificate {

@@ -8,7 +8,7 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use zeroize::Zeroizing;
 
 use super::{VaultError, entropy, keyring::Kek, secret::SecretField};
-use crate::model::ids::AccountId;
+use crate::model::ids::{AccountId, ChannelId};
 
 /// A sealed secret, as the store keeps it.
 #[derive(Clone, PartialEq, Eq)]
@@ -29,9 +29,12 @@ const BLOCK: usize = 64;
 const END: u8 = 0x80;
 
 /// What a sealed secret belongs to. It opens for nothing else, so rows cannot be swapped.
-pub(super) struct Place<'a> {
-    pub(super) account: &'a AccountId,
-    pub(super) field: SecretField,
+pub(super) enum Place<'a> {
+    Account {
+        account: &'a AccountId,
+        field: SecretField,
+    },
+    Channel(&'a ChannelId),
 }
 
 pub(super) fn seal(kek: &Kek, place: &Place<'_>, plaintext: &[u8]) -> SealedSecret {
@@ -112,20 +115,26 @@ fn sized(key: &[u8]) -> Result<Zeroizing<[u8; 32]>, VaultError> {
 
 impl Place<'_> {
     fn of_secret(&self) -> Vec<u8> {
-        bound(&[
-            "doorward secret",
-            self.account.as_str(),
-            self.field.as_str(),
-        ])
+        match self {
+            Self::Account { account, field } => {
+                bound(&["doorward secret", account.as_str(), field.as_str()])
+            }
+            Self::Channel(channel) => bound(&["doorward channel secret", channel.as_str()]),
+        }
     }
 
     fn of_data_key(&self, kek_id: &str) -> Vec<u8> {
-        bound(&[
-            "doorward data key",
-            self.account.as_str(),
-            self.field.as_str(),
-            kek_id,
-        ])
+        match self {
+            Self::Account { account, field } => bound(&[
+                "doorward data key",
+                account.as_str(),
+                field.as_str(),
+                kek_id,
+            ]),
+            Self::Channel(channel) => {
+                bound(&["doorward channel data key", channel.as_str(), kek_id])
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! hands a secret out in a form that could be printed, copied or written.
 
 mod authority;
+mod channel_secret;
 mod envelope;
 mod identity_key;
 pub mod keyfile;
@@ -26,6 +27,7 @@ use zeroize::Zeroizing;
 
 pub use self::{
     authority::{Claims, SealedAuthority},
+    channel_secret::ChannelSecrets,
     envelope::SealedSecret,
     identity_key::IdentityKey,
     keyfile::KeyFileError,
@@ -42,7 +44,7 @@ use self::{
 };
 use crate::{
     config::{SecretSource, VaultConfig},
-    model::ids::AccountId,
+    model::ids::{AccountId, ChannelId},
 };
 
 /// The longest secret; a private key of 16,384 bits is a fifth of it.
@@ -125,7 +127,7 @@ impl Vault {
         // Read again each time: another process may be changing the key right now, and what
         // is sealed under a key that is on its way out would be lost with it.
         self.reload()?;
-        let place = Place { account, field };
+        let place = Place::Account { account, field };
         self.with_keyring(|keyring| Ok(envelope::seal(keyring.newest(), &place, plaintext)))
     }
 
@@ -135,7 +137,7 @@ impl Vault {
         field: SecretField,
         sealed: &SealedSecret,
     ) -> Result<Secret, VaultError> {
-        let place = Place { account, field };
+        let place = Place::Account { account, field };
         let bytes = self.with_key(&sealed.kek_id, |_, kek| {
             envelope::unseal(kek, &place, sealed)
         })?;
@@ -150,6 +152,11 @@ impl Vault {
     /// The half that knows the keys of recordings and no secret.
     pub fn recording_keys(&self) -> RecordingKeys {
         RecordingKeys::of(self)
+    }
+
+    /// The half that opens the secrets of channels and no other.
+    pub fn channel_secrets(&self) -> ChannelSecrets {
+        ChannelSecrets::of(self)
     }
 
     /// Whether secrets sealed under this key can be read.
@@ -194,7 +201,7 @@ impl Vault {
         field: SecretField,
         sealed: &SealedSecret,
     ) -> Result<SealedSecret, VaultError> {
-        let place = Place { account, field };
+        let place = Place::Account { account, field };
         self.with_key(&sealed.kek_id, |keyring, kek| {
             envelope::rewrap(kek, keyring.newest(), &place, sealed)
         })
@@ -274,6 +281,15 @@ impl Sealer {
         plaintext: &[u8],
     ) -> Result<SealedSecret, VaultError> {
         self.0.seal(account, field, plaintext)
+    }
+
+    /// What a channel signs, signs in or is reached with.
+    pub fn seal_channel(
+        &self,
+        channel: &ChannelId,
+        plaintext: &[u8],
+    ) -> Result<SealedSecret, VaultError> {
+        self.0.channel_secrets().seal(channel, plaintext)
     }
 }
 

@@ -232,6 +232,35 @@ fn a_secret_opens_for_its_account_and_field_alone() {
 }
 
 #[test]
+fn a_channels_secret_opens_for_its_channel_alone_and_survives_a_rekey() {
+    let folder = tempfile::tempdir().unwrap();
+    let vault = vault_in(folder.path());
+    let secrets = vault.channel_secrets();
+    let [mail, soc] = [1, 2].map(|number| ChannelId::new(NOW, [number; 10]));
+    let sealed = vault.seal_only().seal_channel(&mail, b"hunter2").unwrap();
+    assert_eq!(secrets.open(&mail, &sealed).unwrap().as_slice(), b"hunter2");
+    assert!(matches!(
+        secrets.open(&soc, &sealed),
+        Err(VaultError::NotAuthentic)
+    ));
+    // Nor is it an account's, whose id might be the same.
+    let twin = AccountId::new(NOW, [1; 10]);
+    for field in SecretField::ALL {
+        assert!(vault.unseal(&twin, field, &sealed).is_err());
+    }
+    vault.add_key().unwrap();
+    let rewrapped = secrets.rewrap(&mail, &sealed).unwrap();
+    assert_ne!(rewrapped.kek_id, sealed.kek_id);
+    let in_use = BTreeSet::from([rewrapped.kek_id.clone()]);
+    vault.retire_keys(&in_use).unwrap();
+    assert_eq!(
+        secrets.open(&mail, &rewrapped).unwrap().as_slice(),
+        b"hunter2"
+    );
+    assert!(secrets.open(&mail, &sealed).is_err());
+}
+
+#[test]
 fn half_of_one_row_and_half_of_another_open_for_nobody() {
     let folder = tempfile::tempdir().unwrap();
     let vault = vault_in(folder.path());

@@ -28,6 +28,7 @@ mod seen;
 mod ssh;
 mod sshd;
 mod support;
+mod telling;
 mod terminal;
 mod transport;
 mod ways;

@@ -166,6 +166,23 @@ const EXPECTED: &[(&str, &str, &str, &str)] = &[
     ("GET", "/audit/export", "auditor", ""),
     ("GET", "/events", "signed-in", ""),
     ("GET", "/openapi.json", "open", ""),
+    ("GET", "/standing", "auditor", ""),
+    ("GET", "/channels", "auditor", ""),
+    (
+        "POST",
+        "/channels",
+        "admin",
+        r#"{"name":"soc","kind":"webhook","hook":{"url":"https://soc.example.org/"}}"#,
+    ),
+    ("GET", "/channels/{name}", "auditor", ""),
+    ("PATCH", "/channels/{name}", "admin", "{}"),
+    ("DELETE", "/channels/{name}", "admin", ""),
+    ("POST", "/channels/{name}/test", "admin", ""),
+    ("GET", "/deliveries", "auditor", ""),
+    ("GET", "/deliveries/{id}", "auditor", ""),
+    ("POST", "/deliveries/{id}/retry", "admin", ""),
+    ("GET", "/me/notices", "signed-in", ""),
+    ("PUT", "/me/notices", "oneself", r#"{"muted":[]}"#),
 ];
 
 const KEY: &str = r#"{"public_key":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILOX86LQbdcCN6NsebNXgfA/ruPzeGKUTuL6sV3WFF/d"}"#;

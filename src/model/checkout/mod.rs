@@ -252,6 +252,21 @@ impl Command {
         }
     }
 
+    /// What was written with it; of an extension it is the reason.
+    pub fn message(&self) -> Text {
+        match self {
+            Self::Approve { message, .. }
+            | Self::Deny { message, .. }
+            | Self::Cancel { message, .. }
+            | Self::CheckIn { message, .. }
+            | Self::Revoke { message, .. }
+            | Self::Withdraw { message } => message.clone(),
+            Self::Assign { .. } | Self::Extend { .. } | Self::LastSessionClosed | Self::Tick => {
+                Text::default()
+            }
+        }
+    }
+
     /// Who gives it; none where the gateway does.
     pub fn by(&self) -> Option<&Principal> {
         match self {

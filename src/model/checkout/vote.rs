@@ -132,6 +132,11 @@ impl Checkout {
             })
     }
 
+    /// Which stage is asked now, of the request or of the extension that waits.
+    pub fn asked_stage(&self) -> Option<usize> {
+        self.open_stage(self.open_votes())
+    }
+
     /// The votes on what is being decided now.
     fn open_votes(&self) -> &[Vote] {
         match (&self.state, &self.extension) {

@@ -20,7 +20,7 @@ use crate::model::{
     checkout::{Checkout, State},
     ids::{AccountId, CheckoutId, Code, TargetId, UserId},
     name::TargetName,
-    time::Timestamp,
+    time::{Span, Timestamp},
 };
 
 /// What became of a new check-out.
@@ -207,6 +207,30 @@ pub async fn due(mut from: impl Source, now: Timestamp, limit: usize) -> Result<
         select("where due_at is not null and due_at <= $1 order by due_at, id limit $2"),
     );
     many(from.rows(query.time(now).count(limit as u64)).await?)
+}
+
+/// The active ones that end by `until`, were given for no less than `length`, and whose holders
+/// have not been warned of this end.
+pub async fn ending(
+    mut from: impl Source,
+    until: Timestamp,
+    length: Span,
+    limit: usize,
+) -> Result<Vec<Checkout>> {
+    let query = sql(
+        "reading what ends soon",
+        select(
+            "where state = 'active' and due_at <= $1 and due_at - grant_starts_at >= $2
+                 and not exists (select 1 from notice
+                     where notice.key = checkout.id || ':ending-soon:' || checkout.due_at)
+             order by due_at, id limit $3",
+        ),
+    );
+    let query = query
+        .time(until)
+        .count(length.as_secs() * 1_000)
+        .count(limit as u64);
+    many(from.rows(query).await?)
 }
 
 /// Those still open though their user, target or account is disabled or gone.
