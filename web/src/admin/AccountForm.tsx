@@ -17,7 +17,7 @@ const KINDS = [
   { value: "client-certificate", label: "A client certificate with its key (web)" },
 ];
 
-function useSecret() {
+export function useSecret() {
   const [kind, setKind] = useState("password");
   const [value, setValue] = useState("");
   const [passphrase, setPassphrase] = useState("");

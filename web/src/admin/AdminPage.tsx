@@ -4,7 +4,9 @@ import { Navigate, useParams } from "react-router";
 
 import { NotFound } from "../shell/NotFound";
 import { Accounts } from "./Accounts";
+import { Channels } from "../telling/Channels";
 import { Groups } from "./Groups";
+import { Health } from "./Health";
 import { Policies } from "./Policies";
 import { Targets } from "./Targets";
 import { Users } from "./Users";
@@ -15,6 +17,8 @@ const PAGES: Record<string, React.ComponentType> = {
   policies: Policies,
   users: Users,
   groups: Groups,
+  notices: Channels,
+  health: Health,
 };
 
 export function AdminPage() {

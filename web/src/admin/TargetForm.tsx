@@ -11,12 +11,15 @@ import type { Target } from "../api/types";
 import { FormDialog } from "../parts/FormDialog";
 import { Failed } from "../parts/State";
 
+const PORTS: Record<string, number> = { ssh: 22, web: 443, rdp: 3389 };
+
 export function TargetForm({ target, onClose }: { target?: Target; onClose: () => void }) {
   const policies = usePolicies();
   const [name, setName] = useState(target?.name ?? "");
   const [protocol, setProtocol] = useState<string>(target?.protocol ?? "ssh");
   const [address, setAddress] = useState(target?.address ?? "");
   const [tls, setTls] = useState(target?.web?.tls ?? true);
+  const [security, setSecurity] = useState<string>(target?.rdp?.security ?? "nla");
   const [keys, setKeys] = useState((target?.host_keys ?? []).join("\n"));
   const [policy, setPolicy] = useState<string | null>(target?.policy ?? "");
   const [description, setDescription] = useState(target?.description ?? "");
@@ -24,13 +27,15 @@ export function TargetForm({ target, onClose }: { target?: Target; onClose: () =
   const scan = useAction((of: string) => told(api.POST("/api/v1/host-keys/scan", { body: { address: of } })), []);
 
   const web = protocol === "web";
+  const rdp = protocol === "rdp";
   const body = {
-    address: address.includes(":") ? address : `${address}:${web ? 443 : 22}`,
+    address: address.includes(":") ? address : `${address}:${PORTS[protocol]}`,
     host_keys: keys.split("\n").map((line) => line.trim()).filter(Boolean),
     policy: policy || null,
     description,
     labels,
     ...(web ? { web: { ...target?.web, tls } } : {}),
+    ...(rdp ? { rdp: { ...target?.rdp, security } } : {}),
   };
   const save = useAction(
     () =>
@@ -52,6 +57,7 @@ export function TargetForm({ target, onClose }: { target?: Target; onClose: () =
                 data={[
                   { value: "ssh", label: "SSH" },
                   { value: "web", label: "Web" },
+                  { value: "rdp", label: "RDP" },
                 ]}
                 value={protocol}
                 onChange={setProtocol}
@@ -70,7 +76,7 @@ export function TargetForm({ target, onClose }: { target?: Target; onClose: () =
           )}
           <TextInput
             label="Address"
-            placeholder={web ? "grafana.internal:443" : "db1.example.org:22"}
+            placeholder={web ? "grafana.internal:443" : rdp ? "win1.example.org:3389" : "db1.example.org:22"}
             value={address}
             onChange={(event) => setAddress(event.currentTarget.value)}
             error={wrong("address")}
@@ -84,12 +90,24 @@ export function TargetForm({ target, onClose }: { target?: Target; onClose: () =
               onChange={(event) => setTls(event.currentTarget.checked)}
             />
           ) : null}
+          {rdp ? (
+            <Select
+              label="How the gateway signs in there"
+              data={[
+                { value: "nla", label: "Network level authentication (Windows)" },
+                { value: "tls", label: "TLS alone (xrdp)" },
+              ]}
+              value={security}
+              onChange={(chosen) => setSecurity(chosen ?? "nla")}
+              error={wrong("rdp.security")}
+            />
+          ) : null}
           {web && !tls ? null : (
             <Stack gap={6}>
               <Textarea
-                label={web ? "Pins" : "Host keys"}
+                label={web || rdp ? "Pins" : "Host keys"}
                 description={
-                  web
+                  web || rdp
                     ? "sha256//… of its public key, or @cert-authority …; one a line. Nothing pinned, nobody gets through."
                     : "One a line. Nothing pinned, nobody gets through."
                 }
@@ -101,7 +119,7 @@ export function TargetForm({ target, onClose }: { target?: Target; onClose: () =
                 maxRows={6}
                 classNames={{ input: "mono" }}
               />
-              {web ? null : (
+              {web || rdp ? null : (
                 <Group>
                   <Button variant="default" size="xs" disabled={!address} loading={scan.isPending} onClick={look}>
                     Look at them from here

@@ -2,6 +2,7 @@
 
 import { Button } from "@mantine/core";
 import { useState } from "react";
+import { Link } from "react-router";
 
 import { useAction } from "../api/actions";
 import { api, told } from "../api/client";
@@ -16,6 +17,7 @@ import { type Column, Table } from "../parts/Table";
 import { useIs } from "../shell/me";
 import { useTitle } from "../shell/title";
 import { TargetForm } from "./TargetForm";
+import { identityOf } from "./identity";
 
 const NOUNS = ["target", "account", "checkout", "session"];
 
@@ -43,8 +45,10 @@ export function Targets() {
     {
       id: "pins",
       header: "Identity",
-      cell: (row) =>
-        row.host_keys.length > 0 || row.web?.tls === false ? "pinned" : <Flag says="not pinned: nobody gets through" color="yellow" />,
+      cell: (row) => {
+        const { says, open } = identityOf(row);
+        return open ? says : <Flag says={says} color="yellow" />;
+      },
     },
     { id: "state", header: "State", cell: (row) => (row.disabled ? <Flag says="off" color="gray" /> : "on") },
     {
@@ -75,6 +79,11 @@ export function Targets() {
   return (
     <>
       <Head title="Targets" says="What people reach through the gateway">
+        {admin ? (
+          <Button component={Link} to="/setup" variant="default">
+            Step by step
+          </Button>
+        ) : null}
         {admin ? add : null}
       </Head>
       <Failed error={change.error} />

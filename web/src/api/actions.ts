@@ -55,5 +55,7 @@ export const useAssign = (id: string) =>
 export const useReveal = (id: string) =>
   useAction(() => told(api.POST("/api/v1/checkouts/{id}/reveal", at(id))), []);
 
+export const useRdp = (id: string) => useAction(() => told(api.POST("/api/v1/checkouts/{id}/rdp", at(id))), []);
+
 export const useKill = (id: string) =>
   useAction((message: string) => told<Session>(api.POST("/api/v1/sessions/{id}/kill", { ...at(id), body: { message } })));

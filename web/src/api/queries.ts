@@ -4,7 +4,7 @@
 import { type UseQueryOptions, keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 
 import { api, told } from "./client";
-import type { Account, Checkout, Entry, Group, Me, Page, Policy, Recording, Session, SshFacts, Target, Token, User } from "./types";
+import type { Account, Channel, Checkout, Delivery, Entry, FileRecord, Group, Me, Page, Policy, Recording, Session, SshFacts, Standing, Target, Token, User } from "./types";
 
 /** What a list is asked for, as it stands in the address. */
 export type Asked = Record<string, string | undefined>;
@@ -70,6 +70,28 @@ export const useSessions = (asked: Asked, extra: Extra<Page<Session>> = {}) =>
     ...extra,
   });
 
+export const useSession = (id: string) =>
+  useQuery<Session>({
+    queryKey: ["session", "one", id],
+    queryFn: () => told(api.GET("/api/v1/sessions/{id}", { params: { path: { id } } })),
+    retry: false,
+  });
+
+export function useFiles(id: string) {
+  return useInfiniteQuery({
+    queryKey: ["session", "files", id],
+    queryFn: ({ pageParam }) => {
+      const asked = { limit: "100", ...(pageParam ? { cursor: pageParam } : {}) };
+      const params = { path: { id }, query: asked as never };
+      // The log is also sent as CSV, which is not what is asked for here.
+      return told<Page<FileRecord>>(api.GET("/api/v1/sessions/{id}/files", { params }) as never);
+    },
+    initialPageParam: "",
+    getNextPageParam: (last) => last.next ?? undefined,
+    placeholderData: keepPreviousData,
+  });
+}
+
 export const useRecordings = (asked: Asked) =>
   useQuery<Page<Recording>>({
     queryKey: ["session", "recordings", asked],
@@ -95,11 +117,16 @@ export const usePolicies = () =>
     queryFn: () => told(api.GET("/api/v1/policies", query({ limit: "200" }))),
   });
 
-export const useUsers = () =>
+export const useUsers = (extra: Extra<Page<User>> = {}) =>
   useQuery<Page<User>>({
     queryKey: ["user"],
     queryFn: () => told(api.GET("/api/v1/users", query({ limit: "200" }))),
+    ...extra,
   });
+
+/** How the gateway does; not everything of it is told by the event stream. */
+export const useStanding = () =>
+  useQuery<Standing>({ queryKey: ["standing"], queryFn: () => told(api.GET("/api/v1/standing")), refetchInterval: 5_000 });
 
 export const useGroups = () =>
   useQuery<Page<Group>>({
@@ -107,14 +134,20 @@ export const useGroups = () =>
     queryFn: () => told(api.GET("/api/v1/groups", query({ limit: "200" }))),
   });
 
+export const useChannels = () =>
+  useQuery<Page<Channel>>({
+    queryKey: ["channel"],
+    queryFn: () => told(api.GET("/api/v1/channels", query({ limit: "200" }))),
+  });
+
 export const useTokens = () =>
   useQuery<Page<Token>>({ queryKey: ["me", "tokens"], queryFn: () => told(api.GET("/api/v1/me/tokens")) });
 
 /** Lists that are read page by page. */
-type Lists = "/api/v1/checkouts" | "/api/v1/sessions" | "/api/v1/recordings" | "/api/v1/audit";
+type Lists = "/api/v1/checkouts" | "/api/v1/sessions" | "/api/v1/recordings" | "/api/v1/audit" | "/api/v1/deliveries";
 
-export function useList<T extends Checkout | Session | Recording | Entry>(path: Lists, asked: Asked) {
-  const noun = { "/api/v1/checkouts": "checkout", "/api/v1/audit": "audit" }[path as string] ?? "session";
+export function useList<T extends Checkout | Session | Recording | Entry | Delivery>(path: Lists, asked: Asked) {
+  const noun = { "/api/v1/checkouts": "checkout", "/api/v1/audit": "audit", "/api/v1/deliveries": "delivery" }[path as string] ?? "session";
   return useInfiniteQuery({
     queryKey: [noun, "list", path, asked],
     queryFn: ({ pageParam }) =>

@@ -20,6 +20,11 @@ export type Recording = Schemas["RecordingView"];
 export type Entry = Schemas["Entry"];
 export type Token = Schemas["Token"];
 export type SshFacts = Schemas["SshFacts"];
+export type Channel = Schemas["ChannelView"];
+export type Delivery = Schemas["Delivery"];
+export type Happening = Schemas["Event"];
+export type FileRecord = Schemas["FileRecord"];
+export type Standing = Schemas["Standing"];
 export type Role = User["roles"][number];
 
 export interface Page<T> {

@@ -9,6 +9,7 @@ import { Icon } from "../parts/Icon";
 import { Shown } from "../parts/State";
 import { useWho } from "../shell/me";
 import { type SshPlace, jumpLine, knownHosts, sshConfig, sshLine } from "../text/ssh";
+import { ByRdp } from "./ByRdp";
 import { Reveal } from "./Reveal";
 
 interface Props {
@@ -20,7 +21,7 @@ interface Props {
 export function Connect({ checkout, protocol, shown }: Props) {
   if (!shown) return null;
   if (checkout.asked === "reveal") return <Reveal checkout={checkout} />;
-  if (protocol === "rdp") return <ByRdp checkout={checkout} />;
+  if (protocol === "rdp") return <Desktop checkout={checkout} />;
   return protocol === "web" ? <ByWeb checkout={checkout} /> : <BySsh checkout={checkout} />;
 }
 
@@ -29,6 +30,10 @@ function useAccount(checkout: Checkout): string | undefined {
   const targets = useTargets();
   const target = targets.data?.items.find((one) => one.name === checkout.target_name);
   return target && target.accounts.length === 1 ? undefined : checkout.account_name;
+}
+
+function Desktop({ checkout }: { checkout: Checkout }) {
+  return <ByRdp checkout={checkout} account={useAccount(checkout)} />;
 }
 
 function BySsh({ checkout }: { checkout: Checkout }) {
@@ -75,22 +80,6 @@ function BySsh({ checkout }: { checkout: Checkout }) {
           )}
         </Shown>
       </details>
-    </Stack>
-  );
-}
-
-/** The one-time secret is shown where it is typed from: in a terminal. */
-function ByRdp({ checkout }: { checkout: Checkout }) {
-  const account = useAccount(checkout);
-  const of = account ? ` --account ${account}` : "";
-  return (
-    <Stack gap="sm" mt="md">
-      <div>
-        <Text size="sm" fw={600} mb={4}>
-          With an RDP client: where, as whom, and the one-time secret
-        </Text>
-        <CopyLine label="the command that shows the way in" text={`doorward rdp ${checkout.target_name}${of}`} />
-      </div>
     </Stack>
   );
 }

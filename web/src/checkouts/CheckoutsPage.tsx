@@ -2,6 +2,7 @@
 
 import { Button, MultiSelect, SegmentedControl, TextInput } from "@mantine/core";
 import { useDisclosure, useMediaQuery } from "@mantine/hooks";
+import { Link } from "react-router";
 
 import { useList } from "../api/queries";
 import type { Checkout } from "../api/types";
@@ -23,6 +24,7 @@ export function CheckoutsPage() {
   const [asked, change] = useAddress(DEFAULTS);
   const narrow = useMediaQuery("(max-width: 48em)");
   const [timed, { toggle }] = useDisclosure(Boolean(asked.since || asked.until));
+  const answers = useIs("approver", "admin");
   const sees = useIs("approver", "auditor", "admin");
   const list = useList<Checkout>("/api/v1/checkouts", asked);
   const csv = `/api/v1/checkouts?${new URLSearchParams({ ...asked, format: "csv" })}`;
@@ -39,6 +41,11 @@ export function CheckoutsPage() {
   return (
     <>
       <Head title="Check-outs" says="Everything that was asked for, and what became of it">
+        {answers ? (
+          <Button component={Link} to="/grant" leftSection={<Icon sign="plus" size={16} />}>
+            Give access
+          </Button>
+        ) : null}
         <Button component="a" href={csv} download="checkouts.csv" variant="default" leftSection={<Icon sign="download" size={16} />}>
           CSV
         </Button>

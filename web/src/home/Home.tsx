@@ -3,6 +3,7 @@
 import { useIs, useWho } from "../shell/me";
 import { useTitle } from "../shell/title";
 import { Head } from "../parts/State";
+import { FirstSteps } from "./FirstSteps";
 import { LiveNow } from "./LiveNow";
 import { Mine } from "./Mine";
 import { Pending } from "./Pending";
@@ -17,6 +18,7 @@ export function Home() {
   return (
     <>
       <Head title={`${greeting()}, ${name}`} />
+      <FirstSteps />
       {answers ? <Pending /> : null}
       {asks ? <Mine /> : null}
       {answers && !asks ? <LiveNow /> : null}

@@ -33,6 +33,7 @@ const PATHS = {
   rules: "M6 3.500h12v17H6zM9 8h6M9 12h6M9 16h3",
   download: "M12 4v11M7.500 11 12 15.500 16.500 11M5 20h14",
   stop: "M7 7h10v10H7z",
+  send: "M20.500 3.500 10 14M20.500 3.500 14 20.500 10 14 3.500 10z",
   more: "M6 12h.01M12 12h.01M18 12h.01",
 } as const;
 

@@ -72,6 +72,8 @@ export function RecordingPage() {
 }
 
 function Player({ recording }: { recording: Recording }) {
+  // Where a search found something: a moment earlier, so that it is seen to come.
+  const from = Math.max(0, (Number(new URLSearchParams(location.search).get("at")) || 0) - 2);
   const place = useRef<HTMLDivElement>(null);
   const [speed, setSpeed] = useState("1");
   const [skip, setSkip] = useState(true);
@@ -82,14 +84,14 @@ function Player({ recording }: { recording: Recording }) {
     const begin = async () => {
       const { create } = await import("./asciinema");
       if (ended || !place.current) return;
-      player = create(`/api/v1/recordings/${recording.id}/content`, place.current, Number(speed), skip);
+      player = create(`/api/v1/recordings/${recording.id}/content`, place.current, Number(speed), skip, from);
     };
     begin().catch(setError);
     return () => {
       ended = true;
       player?.dispose();
     };
-  }, [recording.id, speed, skip]);
+  }, [recording.id, speed, skip, from]);
   return (
     <>
       <Failed error={error} />

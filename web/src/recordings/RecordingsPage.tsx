@@ -1,10 +1,12 @@
 // The recordings that I may see.
 
+import { Button } from "@mantine/core";
 import { Link } from "react-router";
 
 import { useList } from "../api/queries";
 import type { Recording } from "../api/types";
 import { useAddress } from "../parts/address";
+import { Icon } from "../parts/Icon";
 import { Listed } from "../parts/Listed";
 import { Moment } from "../parts/Moment";
 import { Search } from "../parts/Search";
@@ -37,7 +39,11 @@ export function RecordingsPage() {
   const list = useList<Recording>("/api/v1/recordings", asked);
   return (
     <>
-      <Head title="Recordings" says="What sessions left. That somebody watched one is written down." />
+      <Head title="Recordings" says="What sessions left. That somebody watched one is written down.">
+        <Button component={Link} to="/search" variant="default" leftSection={<Icon sign="search" size={16} />}>
+          Search inside
+        </Button>
+      </Head>
       <div className="filters">
         <Search label="Target" value={asked.target ?? ""} onChange={(target) => change({ target })} />
         <Search label="Who" value={asked.user ?? ""} onChange={(user) => change({ user })} />

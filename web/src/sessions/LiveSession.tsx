@@ -29,7 +29,8 @@ export function LiveSession({ session }: { session: Session }) {
           </Text>
           <Text size="sm" c="dimmed">
             <Link to={`/checkouts/${session.code}`}>{session.code}</Link> · from {session.peer.replace(/:\d+$/, "")} ·{" "}
-            <span className="numbers">{left(since)}</span> · {size(session.bytes_in)} in, {size(session.bytes_out)} out
+            <span className="numbers">{left(since)}</span> · {size(session.bytes_in)} in, {size(session.bytes_out)} out ·{" "}
+            <Link to={`/sessions/${session.id}/files`}>files</Link>
           </Text>
           {session.live || !session.message ? null : (
             <Text size="sm" c="dimmed">

@@ -34,6 +34,15 @@ const columns: Column<Session>[] = [
   { id: "peer", header: "From", minor: true, cell: (row) => row.peer.replace(/:\d+$/, "") },
   { id: "client", header: "Client", minor: true, cell: (row) => row.client },
   { id: "message", header: "How it ended", cell: (row) => (row.live ? "" : <span title={row.message}>{row.message || row.outcome}</span>) },
+  {
+    id: "files",
+    header: "Files",
+    cell: (row) => (
+      <Link to={`/sessions/${row.id}/files`} aria-label={`Files of ${row.user_name} on ${row.target_name}`}>
+        Files
+      </Link>
+    ),
+  },
   { id: "kill", header: "", cell: (row) => (row.live ? <Kill session={row} /> : null) },
 ];
 

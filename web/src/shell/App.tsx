@@ -22,12 +22,17 @@ const page = <K extends string>(load: () => Promise<Record<K, React.ComponentTyp
 const RequestPage = page(() => import("../request/RequestPage"), "RequestPage");
 const CheckoutPage = page(() => import("../checkout/CheckoutPage"), "CheckoutPage");
 const CheckoutsPage = page(() => import("../checkouts/CheckoutsPage"), "CheckoutsPage");
+const GrantPage = page(() => import("../checkouts/GrantPage"), "GrantPage");
 const SessionsPage = page(() => import("../sessions/SessionsPage"), "SessionsPage");
 const RecordingsPage = page(() => import("../recordings/RecordingsPage"), "RecordingsPage");
+const FileLog = page(() => import("../sessions/FileLog"), "FileLog");
+const SearchPage = page(() => import("../recordings/SearchPage"), "SearchPage");
 const RecordingPage = page(() => import("../recordings/RecordingPage"), "RecordingPage");
 const AuditPage = page(() => import("../audit/AuditPage"), "AuditPage");
 const ReportsPage = page(() => import("../reports/ReportsPage"), "ReportsPage");
 const AdminPage = page(() => import("../admin/AdminPage"), "AdminPage");
+const OwnNotices = page(() => import("../telling/OwnNotices"), "OwnNotices");
+const SetupPage = page(() => import("../setup/SetupPage"), "SetupPage");
 const MePage = page(() => import("../me/MePage"), "MePage");
 
 export function App() {
@@ -36,7 +41,7 @@ export function App() {
   const client = useQueryClient();
   const known = me.data;
 
-  useEffect(() => (known ? listen(client) : undefined), [known?.id, client]);
+  useEffect(() => (known ? listen(client, known.id) : undefined), [known?.id, client]);
 
   if (!known) {
     if (me.error instanceof Failure && me.error.status === 401) return <SignInPage />;
@@ -67,12 +72,17 @@ export function App() {
             <Route path="/request/:target?" element={<RequestPage />} />
             <Route path="/checkouts" element={<CheckoutsPage />} />
             <Route path="/checkouts/:code" element={<CheckoutPage />} />
+            <Route path="/grant" element={<GrantPage />} />
             <Route path="/sessions" element={<SessionsPage />} />
             <Route path="/recordings" element={<RecordingsPage />} />
+            <Route path="/sessions/:id/files" element={<FileLog />} />
+            <Route path="/search" element={<SearchPage />} />
             <Route path="/recordings/:id" element={<RecordingPage />} />
             <Route path="/audit" element={<AuditPage />} />
             <Route path="/reports" element={<ReportsPage />} />
             <Route path="/admin/:noun?" element={<AdminPage />} />
+            <Route path="/setup" element={<SetupPage />} />
+            <Route path="/notices" element={<OwnNotices />} />
             <Route path="/me" element={<MePage />} />
             <Route path="*" element={<NotFound />} />
           </Routes>

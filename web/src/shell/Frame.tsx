@@ -118,6 +118,9 @@ function OwnMenu() {
         <Menu.Item leftSection={<Icon sign="key" />} onClick={() => void navigate("/me")}>
           Password, keys, tokens
         </Menu.Item>
+        <Menu.Item leftSection={<Icon sign="send" />} onClick={() => void navigate("/notices")}>
+          What I am told
+        </Menu.Item>
         <Menu.Divider />
         <Menu.Item leftSection={<Icon sign="exit" />} onClick={() => void leave()}>
           Sign out
@@ -134,8 +137,8 @@ function Banner() {
     <div className="banner" role="status">
       <Icon sign="warn" />
       {reachable
-        ? "Changes do not arrive by themselves right now. Connecting again…"
-        : "The gateway does not answer. Trying again…"}
+        ? "Offline, reconnecting… Until then changes do not arrive by themselves."
+        : "Offline, reconnecting… The gateway does not answer; what you typed stays."}
     </div>
   );
 }

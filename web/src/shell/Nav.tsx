@@ -29,6 +29,8 @@ export function Nav() {
           <Place to="/admin/policies" sign="rules" says="Policies" />
           <Place to="/admin/users" sign="user" says="Users" />
           <Place to="/admin/groups" sign="users" says="Groups" />
+          <Place to="/admin/notices" sign="send" says="Notices" />
+          <Place to="/admin/health" sign="info" says="Health" />
         </>
       ) : null}
     </nav>
