@@ -389,7 +389,6 @@ fn status(refusal: &Refusal) -> StatusCode {
         | R::OtherProtocol { .. }
         | R::NotCapable { .. }
         | R::TooMuch { .. }
-        | R::CannotBeRecorded(_)
         | R::SignInFailed { .. }
         | R::UserDisabled
         | R::NotAllowed(_) => StatusCode::FORBIDDEN,

@@ -37,7 +37,7 @@ pub struct Recording {
     pub id: RecordingId,
     pub session: SessionId,
     pub checkout: CheckoutId,
-    /// What is in it: `terminal`, `command`, `subsystem` or `requests`.
+    /// What is in it: `terminal`, `command`, `subsystem`, `requests` or `desktop`.
     pub kind: String,
     /// The file below the recording directory; empty once it is removed.
     pub file: String,

@@ -158,11 +158,6 @@ pub enum Refusal {
     Unsupported(String),
     #[error("this session must be recorded, and its recording cannot be started")]
     NoRecording,
-    #[error(
-        "sessions on {0} must be recorded, and those over RDP cannot be recorded yet: no session \
-         opens unless its policy lets it"
-    )]
-    CannotBeRecorded(TargetName),
     #[error("the gateway cannot reach its database; try again shortly")]
     StoreLost,
     #[error("the gateway is being stopped")]
@@ -252,7 +247,6 @@ impl Refusal {
             Self::SignInFailed { .. } => "sign-in-failed",
             Self::Unsupported(_) => "unsupported",
             Self::NoRecording => "no-recording",
-            Self::CannotBeRecorded(_) => "cannot-be-recorded",
             Self::StoreLost => "store-lost",
             Self::ShuttingDown => "shutting-down",
             Self::UserDisabled => "user-disabled",

@@ -7,6 +7,8 @@ use std::io::Write as _;
 
 use serde::{Deserialize, Serialize};
 
+use super::film::Shot;
+
 /// The first line of a recording. Unknown keys of other writers are passed over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
@@ -180,6 +182,30 @@ pub fn answer(millis: u64, json: &str, into: &mut Vec<u8>) {
 /// What is recorded of a body, as JSON; before the answer.
 pub fn body(millis: u64, json: &str, into: &mut Vec<u8>) {
     event(millis, "body", json, into);
+}
+
+/// What a desktop shows (`film.rs`); players of terminals pass over it.
+pub fn shot(millis: u64, shot: &Shot, into: &mut Vec<u8>) {
+    match shot {
+        Shot::Size { width, height } => event(millis, "r", &format!("{width}x{height}"), into),
+        Shot::Key(tiles) => event(millis, "key", tiles, into),
+        Shot::Tiles(tiles) => event(millis, "tiles", tiles, into),
+    }
+}
+
+/// What was typed at a desktop, as far as a line of it goes.
+pub fn typed(millis: u64, text: &str, into: &mut Vec<u8>) {
+    event(millis, "typed", text, into);
+}
+
+/// Text that went over the clipboard: from whom, and what.
+pub fn clipboard(millis: u64, text: &str, into: &mut Vec<u8>) {
+    event(millis, "clipboard", text, into);
+}
+
+/// Where on a desktop somebody points.
+pub fn pointer(millis: u64, x: u16, y: u16, into: &mut Vec<u8>) {
+    event(millis, "pointer", &format!("{x}x{y}"), into);
 }
 
 const REPLACEMENT: &str = "\u{fffd}";

@@ -20,6 +20,8 @@ pub enum Content {
     Subsystem(String),
     /// What goes to a web target: a line for each request and its answer, no bodies.
     Requests,
+    /// A desktop: what it shows, and where the policy asks for it what is typed.
+    Desktop,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +42,7 @@ impl Content {
             Self::Command(_) => "command",
             Self::Subsystem(_) => "subsystem",
             Self::Requests => "requests",
+            Self::Desktop => "desktop",
         }
     }
 }
@@ -95,7 +98,7 @@ impl Events {
             Content::Command(_) => Rule::Text {
                 binary_kept: BINARY_KEPT,
             },
-            Content::Subsystem(_) | Content::Requests => Rule::Counted,
+            Content::Subsystem(_) | Content::Requests | Content::Desktop => Rule::Counted,
         };
         Self {
             rule,
@@ -111,6 +114,8 @@ impl Events {
         let input = match content {
             Content::Terminal(_) => Input::Typed(Box::default()),
             Content::Command(_) | Content::Subsystem(_) | Content::Requests => Input::Counted(0),
+            // Told line by line, beside what is shown.
+            Content::Desktop => Input::Off,
         };
         Self { input, ..self }
     }

@@ -24,13 +24,17 @@
 mod archive;
 mod cast;
 mod content;
+mod film;
 mod frame;
+mod picture;
 mod place;
 mod plain;
+mod png;
 mod reader;
 mod recorder;
 mod reel;
 mod search;
+mod seek;
 mod tape;
 #[cfg(test)]
 mod tests;
@@ -42,11 +46,15 @@ pub use self::{
     archive::{Archive, ArchiveError, Opened},
     cast::{Belongs, Env, Header},
     content::{Content, Terminal},
+    film::{Camera, Film, NoPicture, Shot, key_frame},
     frame::{LONGEST_TEXT, Press, Sealing, is_sealed},
+    picture::{Area, Canvas, PIXEL, Picture},
     place::Recordings,
+    png::png,
     reader::{Cast, CastError, Event, Kind},
     recorder::{Recorder, Subject, Track},
     search::{Found, NothingToFind, Search},
+    seek::{SeekError, Sought, Start},
     tape::{Finished, QUEUE_LIMIT},
     unsealing::{Ending, FrameError, Unsealing},
     writers::{FLUSH_EVERY, SYNC_EVERY},
@@ -74,6 +82,9 @@ pub enum RecordingError {
     NotKept(String),
     #[error("the recording volume gave no answer for {0}")]
     TooSlow(Span),
+    /// Whoever records could not go on.
+    #[error("{0}")]
+    GivenUp(String),
     /// It failed before; the reason was logged then.
     #[error("recording failed: {0}")]
     Failed(String),

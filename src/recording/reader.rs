@@ -33,6 +33,26 @@ pub enum Kind {
     Answer(String),
     /// What is recorded of a body of either, as JSON.
     Body(String),
+    /// A desktop, all of it (`film.rs`).
+    Key(String),
+    /// What of a desktop has changed.
+    Tiles(String),
+    /// What was typed at a desktop.
+    Typed(String),
+    /// Text that went over the clipboard of one.
+    Clipboard(String),
+    /// Where on a desktop somebody points.
+    Pointer {
+        x: u32,
+        y: u32,
+    },
+}
+
+impl Kind {
+    /// Whether it may change what a desktop shows.
+    pub fn is_of_a_film(&self) -> bool {
+        matches!(self, Self::Resize { .. } | Self::Key(_) | Self::Tiles(_))
+    }
 }
 
 /// A recording that is being read.
@@ -90,6 +110,16 @@ impl<R: BufRead> Cast<R> {
     /// Whether the last line was torn: the recording ends where its gateway was stopped.
     pub fn is_torn(&self) -> bool {
         self.torn
+    }
+
+    /// Goes to the next line, whatever stands there; no at the end. A torn one is left out.
+    pub fn next_line(&mut self) -> Result<bool, CastError> {
+        Ok(!self.torn && self.lines.next()? && self.lines.is_whole())
+    }
+
+    /// The line that was read last, as it stands there.
+    pub fn line(&self) -> &[u8] {
+        &self.lines.line
     }
 
     fn next_event(&mut self) -> Result<Option<Event>, CastError> {
@@ -166,6 +196,14 @@ fn event(line: &[u8]) -> Parsed {
         "request" => Kind::Request(data),
         "answer" => Kind::Answer(data),
         "body" => Kind::Body(data),
+        "key" => Kind::Key(data),
+        "tiles" => Kind::Tiles(data),
+        "typed" => Kind::Typed(data),
+        "clipboard" => Kind::Clipboard(data),
+        "pointer" => match size(&data) {
+            Some((x, y)) => Kind::Pointer { x, y },
+            None => return Parsed::Bad,
+        },
         "r" => match size(&data) {
             Some((width, height)) => Kind::Resize { width, height },
             None => return Parsed::Bad,

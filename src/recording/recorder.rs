@@ -16,6 +16,7 @@ use super::{
     RecordingError, Recordings,
     cast::{self, Belongs, Env, Header},
     content::{Content, Events, Stream},
+    film::Shot,
     frame::Press,
     reel::Reel,
     tape::{Finished, Tape},
@@ -194,20 +195,27 @@ impl Recorder {
     fn header(&self, content: &Content, id: &RecordingId, at: Timestamp) -> Header {
         let terminal = match content {
             Content::Terminal(terminal) => Some(terminal),
-            Content::Command(_) | Content::Subsystem(_) | Content::Requests => None,
+            Content::Command(_) | Content::Subsystem(_) | Content::Requests | Content::Desktop => {
+                None
+            }
+        };
+        // Players need a size, also where there is no terminal, or one that told none, or a
+        // desktop, which tells its own before it shows anything.
+        let usual = match content {
+            Content::Desktop => (1024, 768),
+            _ => (80, 24),
         };
         Header {
             version: Header::VERSION,
-            // Players need a size, also where there is no terminal, or one that told none.
-            width: size(terminal.map(|terminal| terminal.width), 80),
-            height: size(terminal.map(|terminal| terminal.height), 24),
+            width: size(terminal.map(|terminal| terminal.width), usual.0),
+            height: size(terminal.map(|terminal| terminal.height), usual.1),
             timestamp: Some(at.millis().div_euclid(1_000)),
             title: Some(self.subject.title.clone()),
             command: match content {
                 Content::Terminal(terminal) => terminal.command.clone(),
                 Content::Command(command) => Some(command.clone()),
                 Content::Subsystem(name) => Some(name.clone()),
-                Content::Requests => None,
+                Content::Requests | Content::Desktop => None,
             },
             env: Env {
                 term: terminal.map(|terminal| terminal.term.clone()),
@@ -356,6 +364,81 @@ impl Track {
         if let Some(tape) = &self.tape {
             tape.add_small(|_, millis, into| cast::body(millis, json, into));
         }
+    }
+
+    /// Takes what a desktop shows, which its person has seen by now: waits for room on behalf
+    /// of whoever recorded it, also after the kill.
+    ///
+    /// # Errors
+    /// If it must be recorded and cannot.
+    pub async fn shot(&self, shot: &Shot) -> Result<(), RecordingError> {
+        self.note(|millis, into| cast::shot(millis, shot, into))
+            .await
+    }
+
+    /// Takes what was typed at a desktop, where the policy asks for it. Waits as `shot` does.
+    ///
+    /// # Errors
+    /// As `shot`.
+    pub async fn typed(&self, text: &str) -> Result<(), RecordingError> {
+        match self.input {
+            true => {
+                self.note(|millis, into| cast::typed(millis, text, into))
+                    .await
+            }
+            false => Ok(()),
+        }
+    }
+
+    /// Takes text that went over the clipboard, as `typed`.
+    ///
+    /// # Errors
+    /// As `shot`.
+    pub async fn clipboard(&self, text: &str) -> Result<(), RecordingError> {
+        match self.input {
+            true => {
+                self.note(|millis, into| cast::clipboard(millis, text, into))
+                    .await
+            }
+            false => Ok(()),
+        }
+    }
+
+    /// Takes where somebody points.
+    ///
+    /// # Errors
+    /// As `shot`.
+    pub async fn pointer(&self, x: u16, y: u16) -> Result<(), RecordingError> {
+        self.note(|millis, into| cast::pointer(millis, x, y, into))
+            .await
+    }
+
+    /// Whether the policy asks for what is typed.
+    pub fn takes_input(&self) -> bool {
+        self.input && self.tape.is_some()
+    }
+
+    /// Whether a session without it has to end.
+    pub fn is_required(&self) -> bool {
+        self.tape
+            .as_ref()
+            .is_some_and(|tape| tape.required_by.is_some())
+    }
+
+    /// Gives the recording up, as if its disk had failed: what was accepted is written, and
+    /// why there is no more; the session ends where it must be recorded. Waits for nothing.
+    pub fn give_up(&self, why: &str) {
+        if let Some(tape) = &self.tape {
+            tape.give_up(why);
+        }
+    }
+
+    async fn note(&self, write: impl FnOnce(u64, &mut Vec<u8>)) -> Result<(), RecordingError> {
+        let Some(tape) = &self.tape else {
+            return Ok(());
+        };
+        tape.accept(&KillSwitch::new(), |_, millis, into| write(millis, into))
+            .await
     }
 
     /// Ends the recording with a last word (`exit status 0`) and waits until it is on the disk.

@@ -87,6 +87,9 @@ impl Search {
                 Kind::Output(text) => {
                     lines.take(event.at, text, |at, line| found.extend(self.line(at, line)));
                 }
+                Kind::Typed(text) | Kind::Clipboard(text) => {
+                    found.extend(self.line(event.at, text));
+                }
                 Kind::Request(json) | Kind::Body(json) => found.extend(self.line(event.at, json)),
                 // What an answer says in words is the names of files.
                 Kind::Answer(json) if json.contains("\"files\":") => {

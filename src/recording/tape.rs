@@ -64,6 +64,8 @@ struct State {
     unsynced: bool,
     sync_due: bool,
     closing: bool,
+    /// Why whoever recorded could not go on, until the thread with the reel knows.
+    given_up: Option<String>,
     /// Why nothing is accepted any more.
     failure: Option<String>,
     end: Option<Finished>,
@@ -104,6 +106,7 @@ impl Tape {
                 unsynced: true,
                 sync_due: false,
                 closing: false,
+                given_up: None,
                 failure: None,
                 end: None,
                 reported: false,
@@ -151,7 +154,7 @@ impl Tape {
         write: &mut Option<impl FnOnce(&mut Events, u64, &mut Vec<u8>)>,
     ) -> Result<bool, RecordingError> {
         let mut state = self.state();
-        if let Some(failure) = &state.failure {
+        if let Some(failure) = state.failure.as_ref().or(state.given_up.as_ref()) {
             // Given up where it is not required: the session goes on without.
             return match self.required_by {
                 Some(_) => Err(RecordingError::Failed(failure.clone())),
@@ -190,7 +193,8 @@ impl Tape {
         if state.reel.is_none() {
             return;
         }
-        if state.closing || state.sync_due || state.queued.len() >= WRITE_AT {
+        let is_over = state.closing || state.given_up.is_some();
+        if is_over || state.sync_due || state.queued.len() >= WRITE_AT {
             if state.called != Called::Now {
                 state.called = Called::Now;
                 self.desk.write_now(self);
@@ -204,7 +208,7 @@ impl Tape {
     /// Accepts something small even where the queue is full, as long as it is accepted at all.
     pub fn add_small(self: &Arc<Self>, write: impl FnOnce(&mut Events, u64, &mut Vec<u8>)) {
         let mut state = self.state();
-        if !state.closing && state.failure.is_none() {
+        if !state.closing && state.failure.is_none() && state.given_up.is_none() {
             self.put(&mut state, write);
         }
     }
@@ -212,7 +216,7 @@ impl Tape {
     /// Ends the recording with a last word; waits for nothing. Once is enough.
     pub fn close(self: &Arc<Self>, last_word: Option<&str>) {
         let mut state = self.state();
-        if state.closing || state.failure.is_some() {
+        if state.closing || state.failure.is_some() || state.given_up.is_some() {
             return;
         }
         self.put(&mut state, |events, millis, into| {
@@ -223,6 +227,22 @@ impl Tape {
         });
         state.closing = true;
         self.call(&mut state);
+    }
+
+    /// Accepts no more and ends the recording as one that failed.
+    pub fn give_up(self: &Arc<Self>, why: &str) {
+        let mut state = self.state();
+        if state.closing || state.failure.is_some() || state.given_up.is_some() {
+            return;
+        }
+        state.given_up = Some(why.to_owned());
+        self.call(&mut state);
+        drop(state);
+        // Not when the disk is done: what nobody records may not go on until then.
+        if let Some(switch) = &self.required_by {
+            switch.pull(KillReason::RecordingFailed);
+        }
+        self.changed.notify_waiters();
     }
 
     pub async fn ended(&self) -> Finished {
@@ -258,7 +278,8 @@ impl Tape {
     }
 
     pub fn failure(&self) -> Option<String> {
-        self.state().failure.clone()
+        let state = self.state();
+        state.failure.clone().or_else(|| state.given_up.clone())
     }
 
     /// Writes what is queued; on a writer's thread.
@@ -324,6 +345,9 @@ impl Tape {
     }
 
     fn put_back(self: &Arc<Self>, mut state: MutexGuard<'_, State>, reel: Reel, press: &mut Press) {
+        if let Some(why) = state.given_up.clone() {
+            return self.fail(state, reel, press, &RecordingError::GivenUp(why));
+        }
         if state.closing && state.queued.is_empty() {
             drop(state);
             return self.finish(reel, press);
@@ -369,8 +393,10 @@ impl Tape {
         }
         self.changed.notify_waiters();
         // Only a file that is whole so far takes more: behind a torn line it would be damage.
-        if matches!(error, RecordingError::Full { .. })
-            && let Err(error) = reel.append(&rest, press)
+        if matches!(
+            error,
+            RecordingError::Full { .. } | RecordingError::GivenUp(_)
+        ) && let Err(error) = reel.append(&rest, press)
         {
             warn!(%session, recording = %recorded, error = with_cause(&error), "Recording's end not written");
         }

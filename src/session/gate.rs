@@ -13,7 +13,6 @@ use super::{
     clerk::Entry,
     files,
     guard::{Guard, Until},
-    one_time::must_not_be_recorded,
     traffic::Traffic,
     upstreams::Upstreams,
 };
@@ -200,7 +199,6 @@ impl Gate {
                 protocol: target.protocol,
             });
         }
-        must_not_be_recorded(&target, permit.recording().mode)?;
         if permit.recording().mode == RecordingMode::Required && parts.recordings.check().is_err() {
             return Err(Refusal::NoRecording);
         }

@@ -17,9 +17,8 @@ use crate::{
         name::{AccountName, TargetName, UserName},
         permit::{Purpose, authorize, choose},
         principal::{Principal, Scope},
-        recording::RecordingMode,
         refusal::Refusal,
-        target::{Address, Protocol, Target},
+        target::{Address, Protocol},
         time::Timestamp,
     },
     store,
@@ -96,7 +95,6 @@ impl Gate {
             let target = target.name;
             return Err(Refusal::OtherProtocol { target, protocol });
         }
-        must_not_be_recorded(&target, permit.recording().mode)?;
         let address =
             self.ways_in().rdp.clone().ok_or_else(|| {
                 Refusal::Unsupported("RDP, because rdp.listen is not set".to_owned())
@@ -185,17 +183,6 @@ impl Gate {
             target: checkout.target_name,
             secrets,
         }))
-    }
-}
-
-/// INVARIANT: where a recording is required there is none without it, and of RDP there is none
-/// at all yet.
-pub(super) fn must_not_be_recorded(target: &Target, mode: RecordingMode) -> Result<(), Refusal> {
-    match (target.protocol, mode) {
-        (Protocol::Rdp, RecordingMode::Required) => {
-            Err(Refusal::CannotBeRecorded(target.name.clone()))
-        }
-        _ => Ok(()),
     }
 }
 

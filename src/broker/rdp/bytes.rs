@@ -51,3 +51,7 @@ pub fn take_u8(bytes: &mut &[u8]) -> Result<u8> {
 pub fn take_u16(bytes: &mut &[u8]) -> Result<u16> {
     take(bytes, 2).and_then(|two| u16_at(two, 0))
 }
+
+pub fn take_u32(bytes: &mut &[u8]) -> Result<u32> {
+    take(bytes, 4).and_then(|four| u32_at(four, 0))
+}

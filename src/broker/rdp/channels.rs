@@ -16,8 +16,8 @@ const ENTRY: usize = NAME + 4;
 /// INVARIANT: a number that is not here carries nothing.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Channels {
-    /// By position, whether each may carry something.
-    allowed: Vec<bool>,
+    /// By position, the name of each that may carry something.
+    allowed: Vec<Option<String>>,
     io: u16,
     numbers: Vec<u16>,
 }
@@ -37,14 +37,15 @@ impl Channels {
             let name = name[..NAME].split(|byte| *byte == 0).next();
             let name = name.and_then(|name| std::str::from_utf8(name).ok());
             // Windows tells names apart by their letters alone.
-            let is_allowed = name.is_some_and(|name| may(&name.to_ascii_lowercase()));
-            if !is_allowed {
+            let name = name.map(str::to_ascii_lowercase);
+            let name = name.filter(|name| may(name));
+            if name.is_none() {
                 let mut blocked = [0; NAME];
-                let name = format!("blkd{position}");
-                blocked[..name.len()].copy_from_slice(name.as_bytes());
+                let other = format!("blkd{position}");
+                blocked[..other.len()].copy_from_slice(other.as_bytes());
                 put(entry, 0, &blocked)?;
             }
-            allowed.push(is_allowed);
+            allowed.push(name);
         }
         Ok(Self {
             allowed,
@@ -72,11 +73,18 @@ impl Channels {
         self.io
     }
 
+    /// The number of the channel with this name, if something may go over it.
+    pub fn numbered(&self, name: &str) -> Option<u16> {
+        let mut known = self.numbers.iter().zip(&self.allowed);
+        let (number, _) = known.find(|(_, allowed)| allowed.as_deref() == Some(name))?;
+        Some(*number).filter(|number| self.may_carry(*number))
+    }
+
     /// Whether something may go over one of the others.
     pub fn may_carry(&self, number: u16) -> bool {
         let known = self.numbers.iter().zip(&self.allowed);
         // One number given twice is that of both.
         let mut its = known.filter(|(known, _)| **known == number).peekable();
-        its.peek().is_some() && its.all(|(_, allowed)| *allowed) && number != self.io
+        its.peek().is_some() && its.all(|(_, allowed)| allowed.is_some()) && number != self.io
     }
 }

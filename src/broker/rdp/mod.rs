@@ -1,15 +1,18 @@
 //! RDP: any client to the gateway's port, as `alice+win1`, with a check-out's one-time secret.
 //!
-//! The client is known, admitted and registered before the target hears of it; the target is
-//! proven before it gets the account's credential. Never a credential of the target towards
-//! the person, nor a channel that the check-out does not allow, nor a session unrecorded where
-//! the policy requires a recording: those cannot be recorded yet and are refused.
+//! The client is known, admitted and registered, and its recording begun, before the target
+//! hears of it; the target is proven before it gets the account's credential. Never a credential
+//! of the target towards the person, nor a channel that the check-out does not allow, nor a
+//! session unrecorded where the policy requires a recording.
 
 mod bytes;
+mod capabilities;
 mod certificate;
 mod channels;
 mod client_info;
+mod clipboard;
 mod downward;
+mod filming;
 mod frame;
 mod goodbye;
 mod knock;
@@ -18,17 +21,19 @@ mod names;
 mod preconnection;
 mod protocol;
 mod relay;
+mod screen;
 mod settings;
 mod status;
 mod target;
 mod ts_request;
+mod typing;
 mod upward;
 
 use std::{io, net::SocketAddr, time::Duration};
 
 use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 use self::{
     knock::Known,
@@ -37,10 +42,8 @@ use self::{
 use super::{Arrival, Broker, Connection};
 use crate::{
     kill::{KillSwitch, Leashed},
-    model::{
-        capability::Use, recording::RecordingMode, refusal::Refusal, session::Outcome,
-        target::Protocol,
-    },
+    model::{capability::Use, refusal::Refusal, session::Outcome, target::Protocol},
+    recording::{Content, Track},
     session::{Claim, Gate, Session},
     tls::Tls,
 };
@@ -126,6 +129,15 @@ impl RdpBroker {
                 return Ok(());
             }
         };
+        // INVARIANT (P1): the recording stands before anything goes to the target.
+        let track = match self.record(&session).await {
+            Ok(track) => track,
+            Err(refusal) => {
+                session.audit_refused("session.use", &refusal).await;
+                knock::turn_away(&mut client, status::of(&refusal)).await;
+                return Ok(());
+            }
+        };
         let leg = match target::open(&session).await {
             Ok(leg) => leg,
             Err(error) => {
@@ -148,7 +160,17 @@ impl RdpBroker {
             return Ok(());
         }
         known.let_in(&mut client).await?;
-        relay::run(&session, client, requested, leg).await
+        relay::run(&session, client, requested, leg, track).await
+    }
+
+    async fn record(&self, session: &Session) -> Result<Track, Refusal> {
+        let track = session.record(Content::Desktop).await?;
+        if let Some(why) = track.failure() {
+            session
+                .audit_done("recording.missing", &why, serde_json::Value::Null)
+                .await;
+        }
+        Ok(track)
     }
 
     async fn admit(
@@ -169,13 +191,6 @@ impl RdpBroker {
         if let Err(refusal) = session.permit().allows(Use::Desktop) {
             session.audit_refused("session.use", &refusal).await;
             return Err(refusal);
-        }
-        if session.permit().recording().mode != RecordingMode::Off {
-            warn!(session = %session.id(), "RDP session not recorded");
-            let why = "sessions over RDP cannot be recorded yet";
-            session
-                .audit_done("recording.missing", why, serde_json::Value::Null)
-                .await;
         }
         Ok(session)
     }

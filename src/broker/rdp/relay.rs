@@ -19,8 +19,10 @@ use tokio::{
 use tracing::{debug, info};
 
 use super::{
+    capabilities::Watched,
     channels::Channels,
     downward::{self, Downward},
+    filming::{Filming, Followed},
     frame::{Frames, invalid},
     goodbye::{self, Last},
     protocol::Protocols,
@@ -33,6 +35,7 @@ use crate::{
         capability::Use,
         session::{KillReason, Outcome},
     },
+    recording::{RecordingError, Track},
     session::Session,
 };
 
@@ -59,8 +62,15 @@ fn may(session: &Session, name: &str) -> bool {
     session.permit().allows(wanted).is_ok()
 }
 
-/// Both sides have exchanged their settings, until one leaves or the switch is pulled.
-pub async fn run<C>(session: &Session, client: C, requested: Protocols, leg: Leg) -> io::Result<()>
+/// Both sides exchange their settings, then what they have to say, until one leaves or the
+/// switch is pulled. What is shown is recorded on `track`.
+pub async fn run<C>(
+    session: &Session,
+    client: C,
+    requested: Protocols,
+    leg: Leg,
+    track: Track,
+) -> io::Result<()>
 where
     C: AsyncRead + AsyncWrite,
 {
@@ -85,13 +95,29 @@ where
     to_client.write_all(&response).await?;
     to_client.flush().await?;
 
+    let followed = Followed {
+        screen: channels.io(),
+        clipboard: channels.numbered(CLIPBOARD),
+    };
+    let (watched, filming) = match track.recording() {
+        Some(_) => {
+            let filming = Filming::begin(track, followed, session.switch().clone());
+            (Watched::Recorded, Some(filming))
+        }
+        None => (Watched::Unrecorded, None),
+    };
     let relay = Relay {
         session,
         channels: &channels,
+        filming: filming.as_ref(),
         activity: AtomicU64::new(0),
         is_midway: AtomicBool::new(false),
     };
-    let up = relay.up(&mut from_client, &mut to_target, Upward::new(injected));
+    let up = relay.up(
+        &mut from_client,
+        &mut to_target,
+        Upward::new(injected, watched),
+    );
     let mut downward = Downward::default();
     // None goes first: whoever floods one way has used up the turn before the other's.
     let ended = tokio::select! {
@@ -100,6 +126,13 @@ where
         never = relay.idle() => match never {},
     };
     relay.part(ended, &mut to_client, downward.share()).await;
+    let track = match filming {
+        Some(filming) => filming.finish().await,
+        None => None,
+    };
+    if let Some(track) = track {
+        session.recorded(track, "the desktop was closed").await;
+    }
     Ok(())
 }
 
@@ -123,6 +156,8 @@ enum Ended {
 struct Relay<'a> {
     session: &'a Session,
     channels: &'a Channels,
+    /// None where nothing is recorded.
+    filming: Option<&'a Filming>,
     /// Counts what somebody types and points at, for the idle limit.
     activity: AtomicU64,
     /// A frame has begun to go to the client and has not ended: nothing may come in between.
@@ -155,6 +190,14 @@ impl Relay<'_> {
                 Ok(upward::Passed::On { frame, is_input }) => {
                     self.activity
                         .fetch_add(u64::from(is_input), Ordering::Relaxed);
+                    let recorded = match self.filming {
+                        Some(filming) if is_input => filming.typed(&frame).await,
+                        Some(filming) => filming.sent(&frame).await,
+                        None => Ok(()),
+                    };
+                    if let Err(error) = recorded {
+                        return unrecorded(&error);
+                    }
                     pass(to, &frame).await
                 }
                 Ok(upward::Passed::Last(frame)) => {
@@ -189,7 +232,15 @@ impl Relay<'_> {
             let length = frame.len() as u64;
             let passed = match downward.pass(frame, self.channels) {
                 Ok(downward::Passed::Dropped) => continue,
-                Ok(downward::Passed::On(frame)) => self.pass_down(to, &frame).await,
+                Ok(downward::Passed::On(frame)) => {
+                    // INVARIANT: nothing is shown that was not accepted for the recording.
+                    if let Some(filming) = self.filming
+                        && let Err(error) = filming.shown(&frame).await
+                    {
+                        return unrecorded(&error);
+                    }
+                    self.pass_down(to, &frame).await
+                }
                 Ok(downward::Passed::Last(frame)) => {
                     return match self.pass_down(to, &frame).await {
                         Ok(()) => Ended::Said,
@@ -267,6 +318,11 @@ impl Relay<'_> {
             debug!(session = %self.session.id(), "Client gone before the goodbye");
         }
     }
+}
+
+/// The session must be recorded and cannot; the switch says so too.
+fn unrecorded(error: &RecordingError) -> Ended {
+    Ended::Refused(Last::Denied, error.to_string())
 }
 
 async fn pass<T: AsyncWrite>(to: &mut WriteHalf<T>, frame: &[u8]) -> io::Result<()> {

@@ -4,7 +4,8 @@
 //! channels until the account stands where the client had written itself.
 
 use super::{
-    bytes::{Result, Short, put, u16_at},
+    bytes::{Short, u16_at},
+    capabilities::{self, Watched},
     channels::Channels,
     client_info::{self, Injected, NotInfo},
     mcs::{Data, Said},
@@ -14,11 +15,6 @@ use bytes::Bytes;
 const CONFIRM_ACTIVE: u16 = 3;
 const DATA: u16 = 7;
 const INPUT: u8 = 28;
-
-const GENERAL: u16 = 1;
-const EXTRA_FLAGS: usize = 4 + 10;
-const AUTO_RECONNECT: u16 = 0x0008;
-const VIRTUAL_CHANNELS: u16 = 0x14;
 
 /// What a client may not send.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,12 +45,14 @@ pub enum Passed {
 pub struct Upward {
     /// Until it is used, once.
     injected: Option<Injected>,
+    watched: Watched,
 }
 
 impl Upward {
-    pub fn new(injected: Injected) -> Self {
+    pub fn new(injected: Injected, watched: Watched) -> Self {
         Self {
             injected: Some(injected),
+            watched,
         }
     }
 
@@ -63,11 +61,7 @@ impl Upward {
         self.injected.is_none()
     }
 
-    pub fn pass(
-        &mut self,
-        frame: Bytes,
-        channels: &Channels,
-    ) -> std::result::Result<Passed, Refused> {
+    pub fn pass(&mut self, frame: Bytes, channels: &Channels) -> Result<Passed, Refused> {
         let said = Said::read(&frame)?.ok_or(Refused::Unknown)?;
         match said {
             Said::Joining if !self.has_begun() => Ok(on(frame)),
@@ -84,11 +78,7 @@ impl Upward {
         }
     }
 
-    fn on_screen(
-        &mut self,
-        data: &Data<'_>,
-        frame: &Bytes,
-    ) -> std::result::Result<Passed, Refused> {
+    fn on_screen(&mut self, data: &Data<'_>, frame: &Bytes) -> Result<Passed, Refused> {
         if let Some(injected) = self.injected.take() {
             if !client_info::is_info(data.bytes) {
                 return Err(Refused::TooEarly);
@@ -103,8 +93,7 @@ impl Upward {
         }
         match kind(data.bytes) {
             Some(CONFIRM_ACTIVE) => {
-                let mut confirm = data.bytes.to_vec();
-                clear_capabilities(&mut confirm)?;
+                let confirm = capabilities::for_target(data.bytes, self.watched)?;
                 Ok(on(data.with(&confirm)?))
             }
             Some(DATA) => Ok(Passed::On {
@@ -126,33 +115,6 @@ fn on(frame: Bytes) -> Passed {
 /// The kind of the PDU that stands here, whatever length it says it has.
 fn kind(bytes: &[u8]) -> Option<u16> {
     Some(u16_at(bytes, 2).ok()? & 0x0f)
-}
-
-/// Takes back what the client says it can, where that would lead past the gateway: coming
-/// back by itself, and compressing what goes over channels.
-fn clear_capabilities(confirm: &mut [u8]) -> Result<()> {
-    let descriptor = usize::from(u16_at(confirm, 12)?);
-    let mut at = 16 + descriptor;
-    let count = u16_at(confirm, at)?;
-    at += 4;
-    for _ in 0..count {
-        let kind = u16_at(confirm, at)?;
-        let length = usize::from(u16_at(confirm, at + 2)?);
-        let whole = at.checked_add(length).ok_or(Short)?;
-        if length < 4 || whole > confirm.len() {
-            return Err(Short);
-        }
-        match kind {
-            GENERAL if length >= EXTRA_FLAGS + 2 => {
-                let flags = u16_at(confirm, at + EXTRA_FLAGS)? & !AUTO_RECONNECT;
-                put(confirm, at + EXTRA_FLAGS, &flags.to_le_bytes())?;
-            }
-            VIRTUAL_CHANNELS if length >= 8 => put(confirm, at + 4, &[0; 4])?,
-            _ => {}
-        }
-        at = whole;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -182,10 +144,8 @@ mod tests {
     }
 
     fn upward() -> Upward {
-        Upward::new(Injected::new(
-            "svc",
-            zeroize::Zeroizing::new("secret".to_owned()),
-        ))
+        let password = zeroize::Zeroizing::new("secret".to_owned());
+        Upward::new(Injected::new("svc", password), Watched::Unrecorded)
     }
 
     fn begun() -> Upward {
@@ -239,16 +199,14 @@ mod tests {
 
     #[test]
     fn what_would_lead_past_the_gateway_is_taken_back() {
-        let mut general = vec![0; 24];
-        general[..4].copy_from_slice(&[1, 0, 24, 0]);
-        general[EXTRA_FLAGS] = 0x0d;
-        let virtual_channels = [0x14, 0, 12, 0, 3, 0, 0, 0, 0, 0, 0, 0];
-        let mut confirm = vec![0, 0, 0x13, 0, 0, 0, 0, 0, 0, 0, 0xea, 3, 2, 0, 0, 0];
+        let mut general = vec![1, 0, 24, 0];
+        general.resize(24, 0);
+        general[14] = 0x0d;
+        let mut confirm = vec![0, 0, 0x13, 0, 0, 0, 0, 0, 0, 0, 0xea, 3, 2, 0, 28, 0];
         confirm.extend(b"x\0");
-        confirm.extend([2, 0, 0, 0]);
+        confirm.extend([1, 0, 0, 0]);
         let at = confirm.len();
         confirm.extend(&general);
-        confirm.extend(virtual_channels);
         confirm[0] = confirm.len() as u8;
         let frame = indication(1007, 1003, &confirm).unwrap();
         let Ok(Passed::On { frame, .. }) = begun().pass(frame, &channels()) else {
@@ -257,8 +215,8 @@ mod tests {
         let Ok(Some(Said::Data(data))) = Said::read(&frame) else {
             panic!("no data")
         };
-        assert_eq!(data.bytes[at + EXTRA_FLAGS], 0x05);
-        assert_eq!(data.bytes[at + 24 + 4..][..4], [0; 4]);
+        confirm[at + 14] = 0x05;
+        assert_eq!(data.bytes, confirm);
 
         for end in 16..confirm.len() {
             let mut cut = confirm[..end].to_vec();

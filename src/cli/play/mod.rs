@@ -217,7 +217,15 @@ fn play(
             Kind::Request(json) => requests.asked(event.at, &json),
             Kind::Answer(json) => requests.answered(&json),
             Kind::Body(json) => requests.body(&json),
-            Kind::Marker(_) | Kind::Input(_) | Kind::Resize { .. } => continue,
+            Kind::Typed(text) | Kind::Clipboard(text) => {
+                format!("{:>8.1}s  {}\r\n", event.at, one_line(&text))
+            }
+            Kind::Marker(_)
+            | Kind::Input(_)
+            | Kind::Resize { .. }
+            | Kind::Key(_)
+            | Kind::Tiles(_)
+            | Kind::Pointer { .. } => continue,
         };
         if let Err(failure) = write(&text) {
             played = Err(failure);

@@ -1,6 +1,8 @@
 //! RDP targets: the real xfreerdp through the real gateway to servers of other people's making.
 
+mod keyboard;
 mod pass;
+mod recorded;
 mod refuse;
 mod screen;
 mod server;
@@ -28,7 +30,12 @@ struct Scene {
 }
 
 async fn scene() -> Scene {
-    let gateway = Gateway::start_with("rdp.listen = \"127.0.0.1:0\"").await;
+    scene_with("").await
+}
+
+/// The same with more lines of configuration.
+async fn scene_with(more: &str) -> Scene {
+    let gateway = Gateway::start_with(&format!("rdp.listen = \"127.0.0.1:0\"\n{more}")).await;
     let (alice, bob) = gateway.people().await;
     Scene {
         gateway,
@@ -38,7 +45,7 @@ async fn scene() -> Scene {
 }
 
 impl Scene {
-    /// An RDP target at a port of this machine, whose policy lets it be used unrecorded.
+    /// An RDP target at a port of this machine; the policy that is there requires a recording.
     async fn enter(&self, name: &str, port: u16, pin: &str, more: Value) {
         self.enter_with(name, port, pin, more, SECRET).await;
     }
@@ -61,9 +68,6 @@ impl Scene {
         });
         self.gateway
             .post(&self.gateway.root, "/accounts", account)
-            .await;
-        self.gateway
-            .under(name, json!({ "recording": "off" }))
             .await;
     }
 
@@ -120,6 +124,10 @@ impl Client {
     }
 
     fn open(&self, gateway: &Gateway, user: &str, secret: &str) -> Child {
+        self.open_with(gateway, user, secret, &[])
+    }
+
+    fn open_with(&self, gateway: &Gateway, user: &str, secret: &str, more: &[&str]) -> Child {
         let log = std::fs::File::create(self.log()).unwrap();
         Command::new("xfreerdp")
             .arg(format!("/v:{}", gateway.rdp()))
@@ -127,6 +135,7 @@ impl Client {
             .arg(format!("/p:{secret}"))
             .arg(format!("/size:{WIDTH}x{HEIGHT}"))
             .args(["/cert:ignore", "-decorations", "+auto-reconnect"])
+            .args(more)
             .env("DISPLAY", &self.screen.display)
             .env("HOME", self.home.path())
             .env_remove("XDG_CONFIG_HOME")

@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{Client, Scene, scene};
+use super::{Client, Scene, scene, scene_with};
 use crate::{
     seen::{seen, within},
     support::{outcome_of, serve},
@@ -128,23 +128,20 @@ async fn a_certificate_that_is_not_the_pinned_one_gets_no_credential() {
 }
 
 #[tokio::test]
-async fn where_a_recording_is_required_nobody_is_shown_a_way_in() {
-    let scene = scene().await;
+async fn where_there_is_no_room_for_a_recording_no_session_opens() {
+    let scene = scene_with("recording.reserve_mb = 4000000000").await;
     let visits = counted(&scene).await;
-    let strict = json!({ "name": "strict", "terms": { "recording": "required" } });
-    let root = &scene.gateway.root;
-    scene.gateway.post(root, "/policies", strict).await;
-    let policy = json!({ "policy": "strict" });
-    scene.gateway.patch("/targets/win1", policy).await;
     let checkout = scene.approved("win1").await;
-    let path = format!("/checkouts/{checkout}/rdp");
-    let token = &scene.alice.token;
-    let (status, problem) = scene
-        .gateway
-        .call(token, Method::POST, &path, Some(json!({})))
-        .await;
-    assert!(status.is_client_error(), "{status}");
-    assert_eq!(problem["code"], "cannot-be-recorded", "{problem}");
+    let secret = scene.secret(&checkout).await;
+    let client = Client::start().await;
+    let xfreerdp = client.open(&scene.gateway, "alice+win1", &secret);
+    assert_ne!(client.ended(xfreerdp).await, Some(0));
+    let told = client.told();
+    assert!(told.contains("STATUS_ACCOUNT_RESTRICTION"), "{told}");
+    let refused = |event: &Value| {
+        event["event"]["kind"] == "session.open" && outcome_of(event) == "no-recording"
+    };
+    scene.gateway.audit_event(refused).await;
     assert_eq!(visits.load(Ordering::SeqCst), 0);
 }
 

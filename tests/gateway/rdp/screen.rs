@@ -68,6 +68,15 @@ impl Screen {
 
     /// Paints it in squares, of which no two beside each other are alike.
     pub fn paint(&self) {
+        self.paint_with(colour);
+    }
+
+    /// Paints it otherwise: the same in other colours.
+    pub fn repaint(&self) {
+        self.paint_with(other_colour);
+    }
+
+    fn paint_with(&self, colour: fn(usize, usize) -> [u8; 3]) {
         use std::os::unix::fs::FileExt as _;
         let (_, pixels, line) = self.read();
         let file = std::fs::File::options()
@@ -86,32 +95,61 @@ impl Screen {
         }
     }
 
+    /// Red, green and blue of each pixel, line by line.
+    pub fn pixels(&self) -> Vec<u8> {
+        let (bytes, pixels, line) = self.read();
+        let lines = (0..HEIGHT).flat_map(|y| bytes[pixels + y * line..][..WIDTH * 4].chunks(4));
+        lines.flat_map(|it| [it[2], it[1], it[0]]).collect()
+    }
+
     /// How much of it looks as `paint` paints, in a hundred.
     pub fn painted(&self) -> usize {
-        let (bytes, pixels, line) = self.read();
-        let fits = |x: usize, y: usize| {
-            let seen = &bytes[pixels + y * line + x * 4..][..3];
-            let [red, green, blue] = colour(x, y);
-            let near = |seen: u8, wanted: u8| seen.abs_diff(wanted) <= NEAR;
-            near(seen[0], blue) && near(seen[1], green) && near(seen[2], red)
-        };
-        let fitting = (0..HEIGHT)
-            .flat_map(|y| (0..WIDTH).map(move |x| (x, y)))
-            .filter(|(x, y)| fits(*x, *y))
-            .count();
-        fitting * 100 / (WIDTH * HEIGHT)
+        painted(&self.pixels())
     }
 
     /// Waits until it looks as `paint` paints, but for a pointer and a border.
     pub async fn shows_the_painting(&self) {
+        self.shows(painted).await;
+    }
+
+    /// The same for `repaint`.
+    pub async fn shows_the_other_painting(&self) {
+        self.shows(repainted).await;
+    }
+
+    async fn shows(&self, painted: fn(&[u8]) -> usize) {
         let looking = async {
-            while self.painted() < 95 {
+            while painted(&self.pixels()) < 95 {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         };
         let shown = tokio::time::timeout(crate::support::PATIENCE, looking).await;
         assert!(shown.is_ok(), "only {} % of the painting", self.painted());
     }
+}
+
+/// How much of these pixels looks as `paint` paints, in a hundred.
+pub fn painted(pixels: &[u8]) -> usize {
+    fitting(pixels, colour)
+}
+
+pub fn repainted(pixels: &[u8]) -> usize {
+    fitting(pixels, other_colour)
+}
+
+fn fitting(pixels: &[u8], colour: fn(usize, usize) -> [u8; 3]) -> usize {
+    let fits = |(index, seen): &(usize, &[u8])| {
+        let wanted = colour(index % WIDTH, index / WIDTH);
+        let mut colours = seen.iter().zip(wanted);
+        colours.all(|(seen, wanted)| seen.abs_diff(wanted) <= NEAR)
+    };
+    let fitting = pixels.chunks(3).enumerate().filter(fits).count();
+    fitting * 100 / (WIDTH * HEIGHT)
+}
+
+fn other_colour(x: usize, y: usize) -> [u8; 3] {
+    let [red, green, blue] = colour(x, y);
+    [blue, 250 - red, green]
 }
 
 fn colour(x: usize, y: usize) -> [u8; 3] {

@@ -73,7 +73,7 @@ pub struct Xrdp {
     _servers: [Child; 2],
     _home: TempDir,
     /// What it shows; gone with this.
-    _screen: Screen,
+    pub screen: Screen,
     pub port: u16,
     pub pin: String,
 }
@@ -141,7 +141,7 @@ impl Xrdp {
             _servers: [vnc, xrdp],
             pin: pin_of(&at("cert.pem")),
             _home: home,
-            _screen: screen,
+            screen,
             port,
         }
     }
