@@ -219,6 +219,10 @@ fn evidence() -> Vec<Route> {
             .ok::<recordings::RecordingView>(),
         Route::new(GET, "/recordings/{id}/content", SignedIn, "A recording for a player, asciicast v2; a live one as far as it is written", recordings::content)
             .media("application/x-asciicast").streaming(),
+        Route::new(GET, "/recordings/{id}/frames", SignedIn, "A desktop's recording from a moment on for a player, asciicast v2 that begins with what was shown then", recordings::frames)
+            .media("application/x-asciicast").query(recordings::FROM).streaming(),
+        Route::new(GET, "/recordings/{id}/still", SignedIn, "What a desktop showed at a moment", recordings::still)
+            .media("image/png").query(recordings::AT).streaming(),
         Route::new(GET, "/recordings/{id}/export", SignedIn, "A recording as a file that is no longer sealed, asciicast v2", recordings::export)
             .media("application/x-asciicast").streaming(),
         Route::new(GET, "/recordings/{id}/verify", SignedIn, "Whether a recording is what was recorded", recordings::verify)

@@ -19,7 +19,7 @@ use crate::{
     recording::Opened,
 };
 
-const MEDIA: HeaderValue = HeaderValue::from_static("application/x-asciicast");
+pub(super) const MEDIA: HeaderValue = HeaderValue::from_static("application/x-asciicast");
 
 /// For a player.
 pub async fn content(
@@ -55,7 +55,7 @@ pub async fn export(
 }
 
 /// What is not written down is not shown.
-async fn note(
+pub(super) async fn note(
     api: &Api,
     by: &Principal,
     kept: &Kept,

@@ -1,6 +1,7 @@
 //! Recordings: what sessions left. Who looks into one is written down first.
 
 mod content;
+mod desktop;
 mod evidence;
 mod search;
 
@@ -10,6 +11,7 @@ use utoipa::ToSchema;
 
 pub use self::{
     content::{content, export},
+    desktop::{AT, FROM, frames, still},
     evidence::{Verified, verify},
     search::{FILTERS as SEARCH, search},
 };

@@ -159,6 +159,8 @@ const EXPECTED: &[(&str, &str, &str, &str)] = &[
     ("GET", "/recordings/search", "signed-in", ""),
     ("GET", "/recordings/{id}", "signed-in", ""),
     ("GET", "/recordings/{id}/content", "signed-in", ""),
+    ("GET", "/recordings/{id}/frames", "signed-in", ""),
+    ("GET", "/recordings/{id}/still", "signed-in", ""),
     ("GET", "/recordings/{id}/export", "signed-in", ""),
     ("GET", "/recordings/{id}/verify", "signed-in", ""),
     ("GET", "/audit", "auditor", ""),

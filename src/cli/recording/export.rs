@@ -3,20 +3,28 @@
 //! Goes to a new file, readable by its owner alone, or to standard output. What broke off is
 //! said, never passed for a whole recording.
 
-use std::{fs, io::BufWriter, os::unix::fs::OpenOptionsExt as _, path::PathBuf};
+use std::{
+    fs,
+    io::{BufReader, BufWriter},
+    os::unix::fs::OpenOptionsExt as _,
+    path::PathBuf,
+};
 
 use clap::Args;
 use futures::StreamExt as _;
 
-use super::har::{self, About};
+use super::{
+    har::{self, About},
+    pictures,
+};
 use crate::{
     cli::{
         client::{Client, Query},
         exit::{Done, Exit, Failure},
-        play,
+        json, play,
         screen::{self, Screen},
     },
-    model::{ids::RecordingId, ways_in::WaysIn},
+    model::{ids::RecordingId, time::Span, ways_in::WaysIn},
 };
 
 #[derive(Args)]
@@ -28,11 +36,32 @@ pub struct Export {
     /// Requests to a web target as HAR 1.2: no bodies, values that may be secrets masked
     #[arg(long)]
     har: bool,
+    /// Pictures of a desktop as PNG files in this folder: the first, the last, and what was new
+    /// between them
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["har", "out"])]
+    stills: Option<PathBuf>,
+    /// How far apart stills are at least
+    #[arg(
+        long,
+        value_name = "LENGTH",
+        default_value = "10s",
+        requires = "stills"
+    )]
+    every: Span,
+    /// A desktop as a video, .webm or .mp4; needs ffmpeg
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["har", "out", "stills"])]
+    video: Option<PathBuf>,
 }
 
 pub async fn run(args: Export, client: &Client, screen: &Screen) -> Done {
     if args.har {
         return as_har(args, client, screen).await;
+    }
+    if let Some(folder) = args.stills {
+        return as_stills(&args.id, folder, args.every, client, screen).await;
+    }
+    if let Some(path) = args.video {
+        return as_video(&args.id, path, client, screen).await;
     }
     let path = ["recordings", args.id.as_str(), "export"];
     let response = client.stream(&path, &Query::new()).await?;
@@ -80,6 +109,54 @@ async fn as_har(args: Export, client: &Client, screen: &Screen) -> Done {
         ));
     }
     Ok(())
+}
+
+async fn as_stills(
+    id: &RecordingId,
+    folder: PathBuf,
+    every: Span,
+    client: &Client,
+    screen: &Screen,
+) -> Done {
+    let shown = folder.display().to_string();
+    let write = move |reader| pictures::stills(reader, &folder, every.duration());
+    let count = of_desktop(id, client, write).await?;
+    screen.note(format!(
+        "{count} pictures written to {shown}. They are not sealed any more."
+    ));
+    Ok(())
+}
+
+async fn as_video(id: &RecordingId, path: PathBuf, client: &Client, screen: &Screen) -> Done {
+    // Before anybody is written down as having taken something away.
+    pictures::Video::to(&path)?;
+    let shown = path.display().to_string();
+    let write = move |reader| pictures::Video::to(&path)?.write(reader);
+    let length = Span::seconds(of_desktop(id, client, write).await? as u64);
+    screen.note(format!(
+        "A video of {length} written to {shown}. It is not sealed any more."
+    ));
+    Ok(())
+}
+
+/// Has `write` read a desktop's recording while it comes.
+async fn of_desktop<T: Send + 'static>(
+    id: &RecordingId,
+    client: &Client,
+    write: impl FnOnce(BufReader<play::Download>) -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let path = ["recordings", id.as_str()];
+    let recording = client.get(&path, &Query::new()).await?.value;
+    if json::text(&recording, "kind") != "desktop" {
+        return Err(Failure::usage("only a recording of a desktop has pictures")
+            .next("without --stills and --video it is exported as asciicast"));
+    }
+    let path = ["recordings", id.as_str(), "export"];
+    let (reader, feed) = play::download(client.stream(&path, &Query::new()).await?);
+    // Reading and writing block, so they have a thread.
+    let writing = tokio::task::spawn_blocking(move || write(reader));
+    let (written, ()) = tokio::join!(writing, feed);
+    written.map_err(|_| Failure::fault("the export broke off"))?
 }
 
 /// A file that was not there before, for its owner alone.

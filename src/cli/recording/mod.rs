@@ -2,6 +2,7 @@
 
 mod export;
 mod har;
+mod pictures;
 mod search;
 mod verify;
 
@@ -29,7 +30,8 @@ pub enum Recordings {
     List(List),
     /// Show what is known of one
     Show { id: RecordingId },
-    /// Take one away as a plain .cast file (asciicast v2) or as HAR; it is written down who did
+    /// Take one away as a plain .cast file (asciicast v2), as HAR, stills or a video; it is
+    /// written down who did
     Export(export::Export),
     /// Find lines in what sessions showed; it is written down who searched, and what they saw
     Search(search::Search),
