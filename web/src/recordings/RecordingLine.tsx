@@ -13,6 +13,7 @@ export const KINDS: Record<string, string> = {
   command: "Command",
   subsystem: "Subsystem",
   requests: "Requests",
+  desktop: "Desktop",
 };
 
 export function RecordingLine({ recording }: { recording: Recording }) {

@@ -14,6 +14,7 @@ import { Failed, Head, Nothing, Shown } from "../parts/State";
 import { useTitle } from "../shell/title";
 import { spanInWords } from "../text/span";
 import { size } from "../text/words";
+import { DesktopPlayer } from "./DesktopPlayer";
 import { KINDS } from "./RecordingLine";
 import { RequestLog } from "./RequestLog";
 
@@ -50,6 +51,8 @@ export function RecordingPage() {
             <RequestLog recording={one} />
           ) : one.state === "deleted" ? (
             <Nothing sign="play" title="This recording was deleted when its time was over" />
+          ) : one.kind === "desktop" ? (
+            <DesktopPlayer recording={one} />
           ) : (
             <Player recording={one} />
           )}
