@@ -1,3 +1,5 @@
+//! What is recorded of a desktop, and what happens when it cannot be.
+
 use std::collections::HashMap;
 
 use tempfile::TempDir;

@@ -1,3 +1,5 @@
+//! Frames as targets send them, and what is on the screen after them.
+
 use proptest::prelude::*;
 
 use super::*;
