@@ -29,14 +29,19 @@ const PAGES: &[&str] = &[
     "/request/{target}",
     "/checkouts",
     "/checkouts/{code}",
+    "/grant",
     "/sessions",
     "/sessions/{id}",
+    "/sessions/{id}/files",
     "/recordings",
+    "/search",
     "/audit",
     "/reports",
     "/admin",
     "/admin/{noun}",
     "/admin/{noun}/{name}",
+    "/setup",
+    "/notices",
     "/me",
 ];
 
@@ -162,4 +167,43 @@ async fn not_built(api: &Api, headers: &HeaderMap) -> Response {
     super::own_policy(&mut response, &page::policy("", None));
     private(response.headers_mut());
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `/request/:target?` of the application is `/request` and `/request/{}` here.
+    fn served(path: &str) -> Vec<String> {
+        let part = |part: &str| match part.starts_with([':', '{']) {
+            true => "{}".to_owned(),
+            false => part.to_owned(),
+        };
+        let all: Vec<String> = path.trim_end_matches('?').split('/').map(part).collect();
+        let whole = all.join("/");
+        match path.strip_suffix('?') {
+            Some(_) => vec![all[..all.len() - 1].join("/"), whole],
+            None => vec![whole],
+        }
+    }
+
+    #[test]
+    fn every_page_of_the_application_can_be_opened_by_its_address() {
+        let application = include_str!("../../../web/src/shell/App.tsx");
+        let known: Vec<String> = PAGES
+            .iter()
+            .chain([&PLAYER])
+            .flat_map(|it| served(it))
+            .collect();
+        let paths = application.split("<Route path=\"").skip(1);
+        let paths = paths.filter_map(|rest| rest.split('"').next());
+        let mut seen = 0;
+        for path in paths.filter(|path| *path != "*") {
+            for address in served(path) {
+                seen += 1;
+                assert!(known.contains(&address), "{path}: {address} is not served");
+            }
+        }
+        assert!(seen > 10, "found only {seen} pages");
+    }
 }

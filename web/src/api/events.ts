@@ -10,6 +10,9 @@ import { connection } from "./connection";
 
 const NOUNS = ["checkout", "session", "user", "group", "target", "account", "policy", "channel", "delivery"];
 
+/** What else shows something of a noun: a target its accounts and rules, a channel how it does. */
+const BESIDES: Record<string, string> = { account: "target", policy: "target", delivery: "channel" };
+
 /** Many changes at once are one look. */
 const GATHER = 120;
 const FIRST_WAIT = 1_000;
@@ -38,6 +41,7 @@ export function listen(client: QueryClient, who: string): () => void {
     else if (word === "who has it?") lead?.tell();
     else if ("noun" in word) {
       changed.add(word.noun);
+      if (BESIDES[word.noun]) changed.add(BESIDES[word.noun] as string);
       gathering ??= setTimeout(look, GATHER);
     } else {
       connection.live(word.live);
