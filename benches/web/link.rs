@@ -97,6 +97,8 @@ impl Links {
         );
         let asked = stream.write_all(request.as_bytes()).await;
         asked.map_err(failed("asking"))?;
+        // Among many in one task the record may still stand in the client's own buffer.
+        stream.flush().await.map_err(failed("asking"))?;
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let byte = stream.read_u8().await;

@@ -118,7 +118,11 @@ async fn answer(
     }
     let query = request.uri().query().unwrap_or_default().to_owned();
     Ok(match request.uri().path() {
-        "/own/bytes" => zeroes(query.parse().unwrap_or_default()),
+        "/own/bytes" => zeroes(
+            query.parse().unwrap_or_default(),
+            "application/octet-stream",
+        ),
+        "/own/style" => zeroes(query.parse().unwrap_or_default(), "text/css"),
         "/own/sink" => swallowed(request).await,
         "/own/stream" => beats(),
         "/own/socket" => socket(&mut request),
@@ -133,7 +137,7 @@ fn short(status: StatusCode, text: String) -> Response<Body> {
 }
 
 /// So many zeroes.
-fn zeroes(bytes: u64) -> Response<Body> {
+fn zeroes(bytes: u64, kind: &'static str) -> Response<Body> {
     let pieces = stream::unfold(bytes, |left| async move {
         if left == 0 {
             return None;
@@ -145,8 +149,7 @@ fn zeroes(bytes: u64) -> Response<Body> {
     let mut response = Response::new(StreamBody::new(pieces).boxed_unsync());
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes));
-    let kind = HeaderValue::from_static("application/octet-stream");
-    headers.insert(header::CONTENT_TYPE, kind);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }
 

@@ -1,4 +1,6 @@
 //! One large body, down and up, by `curl`: zeroes that nobody keeps, over one connection.
+//!
+//! A file is hashed on its way, which is most of what it costs; so there is one that is none.
 
 use tokio::{process::Command, time::timeout};
 
@@ -19,11 +21,13 @@ const MIB: f64 = 1024.0 * 1024.0;
 #[derive(Debug, Clone, Copy)]
 enum Way {
     Down,
+    /// Of a type that pages are made of, and so not hashed.
+    DownUnhashed,
     Up,
 }
 
 pub async fn run(stage: &Stage, plan: &Plan, table: &mut Table) -> Result<()> {
-    for way in [Way::Down, Way::Up] {
+    for way in [Way::Down, Way::DownUnhashed, Way::Up] {
         let mut all = Route::ALL.map(|route| (route, Vec::new()));
         let mut cost = Vec::new();
         for _ in 0..plan.rounds {
@@ -39,6 +43,7 @@ pub async fn run(stage: &Stage, plan: &Plan, table: &mut Table) -> Result<()> {
         }
         let name = match way {
             Way::Down => "download",
+            Way::DownUnhashed => "download that is no file",
             Way::Up => "upload",
         };
         let mut row = Row::new(format!("{name} of {} MiB, MiB/s", plan.bulk_mib));
@@ -59,11 +64,12 @@ pub async fn run(stage: &Stage, plan: &Plan, table: &mut Table) -> Result<()> {
 async fn moved(stage: &Stage, route: Route, way: Way, mib: u64) -> Result<f64> {
     match way {
         Way::Down => {
-            down(
-                &stage.large(route, &format!("/own/bytes?{}", mib << 20))?,
-                mib,
-            )
-            .await
+            let path = format!("/own/bytes?{}", mib << 20);
+            down(&stage.large(route, &path)?, mib).await
+        }
+        Way::DownUnhashed => {
+            let path = format!("/own/style?{}", mib << 20);
+            down(&stage.large(route, &path)?, mib).await
         }
         Way::Up => {
             let file = stage.hollow_file(mib)?;
