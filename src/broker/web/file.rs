@@ -1,17 +1,17 @@
 //! A file on its way through: how much of it, and its SHA-256, as it passes.
 //!
-//! What counts as one is said in `model::web`. Holds nothing of its content, and nobody waits
-//! for it.
+//! What counts as one is said in `model::web`. Keeps nothing of its content.
 
-use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::digest::Digest;
 use data_encoding::HEXLOWER;
 use hyper::{
     HeaderMap, Method, StatusCode,
+    body::Bytes,
     header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderName},
 };
 use serde::Serialize;
 
-use super::multipart::Parts;
+use super::{hashing::Hashing, multipart::Parts};
 use crate::model::{
     file::{Direction, FileOp, FilePath, FileResult, Moved},
     web::{CanonicalPath, file_name, is_download, is_upload, percent_decoded},
@@ -29,7 +29,7 @@ pub struct Transfer {
 
 enum Content {
     One {
-        digest: Box<Context>,
+        hashing: Hashing,
         bytes: u64,
     },
     /// A form with files in it.
@@ -107,17 +107,17 @@ impl Transfer {
             name: name.map(|name| FilePath::from_bytes(name.as_bytes())),
             is_range: false,
             content: content.unwrap_or_else(|| Content::One {
-                digest: Box::new(Context::new(&SHA256)),
+                hashing: Hashing::default(),
                 bytes: 0,
             }),
         }
     }
 
     /// The next of what passes.
-    pub fn add(&mut self, data: &[u8]) {
+    pub fn add(&mut self, data: &Bytes) {
         match &mut self.content {
-            Content::One { digest, bytes } => {
-                digest.update(data);
+            Content::One { hashing, bytes } => {
+                hashing.add(data);
                 *bytes = bytes.saturating_add(data.len() as u64);
             }
             Content::Form(parts) => parts.add(data),
@@ -137,25 +137,27 @@ impl Transfer {
             Direction::Up => FileOp::Write,
             Direction::Down => FileOp::Read,
         };
-        let row = |to: Option<FilePath>, digest: Context, bytes: u64, whole: bool| {
+        let row = |to: Option<FilePath>, digest: Digest, bytes: u64, whole: bool| {
             let (result, detail) = became(direction, is_range, whole, end.status);
             Moved {
                 op,
                 path: path.clone(),
                 to,
                 bytes,
-                sha256: Some(HEXLOWER.encode(digest.finish().as_ref())),
+                sha256: Some(HEXLOWER.encode(digest.as_ref())),
                 result,
                 detail,
             }
         };
         match content {
-            Content::One { digest, bytes } => vec![row(name, *digest, bytes, end.whole)],
+            Content::One { hashing, bytes } => {
+                vec![row(name, hashing.finish(), bytes, end.whole)]
+            }
             Content::Form(parts) => {
                 let parts = parts.end().into_iter();
                 let rows = parts.map(|part| {
                     let name = FilePath::from_bytes(part.name.as_bytes());
-                    row(Some(name), part.digest, part.bytes, part.whole)
+                    row(Some(name), part.digest.finish(), part.bytes, part.whole)
                 });
                 rows.collect()
             }
@@ -229,8 +231,8 @@ mod tests {
             (false, ok, FileResult::Cut),
         ] {
             let mut up = Transfer::up(&Method::PUT, &path, &none).unwrap();
-            up.add(b"ab");
-            up.add(b"c");
+            up.add(&Bytes::from_static(b"ab"));
+            up.add(&Bytes::from_static(b"c"));
             let moved = up.end(End { whole, status }).remove(0);
             assert_eq!(
                 (moved.result, moved.bytes),

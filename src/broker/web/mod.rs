@@ -11,6 +11,7 @@ mod errand;
 mod exchange;
 mod file;
 mod form;
+mod hashing;
 pub mod headers;
 mod host;
 mod identity;
