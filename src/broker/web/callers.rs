@@ -131,7 +131,7 @@ impl Callers {
         let shown = presented(headers)?;
         match (self.find(shown, host).await, shown) {
             // A cookie goes on being sent when it is over, with everything that a page loads.
-            (Err(Unknown::Wrong), Shown::Token(_)) => Err(self.strange(peer).await),
+            (Err(Unknown::Wrong), Shown::Token(_)) => Err(Box::pin(self.strange(peer)).await),
             (found, _) => found,
         }
     }
@@ -163,7 +163,7 @@ impl Callers {
         if let Some(caller) = self.fresh(&hash) {
             return Ok(caller);
         }
-        let caller = self.look(shown, host).await;
+        let caller = Box::pin(self.look(shown, host)).await;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         match &caller {
             Ok(caller) => {

@@ -264,7 +264,7 @@ impl Kept {
             }
             _ => {}
         }
-        match means.fetch(session).await {
+        match Box::pin(means.fetch(session)).await {
             Ok((injected, good_for)) => {
                 let injected = Arc::new(injected);
                 *state = State::Good {
@@ -280,7 +280,7 @@ impl Kept {
                     why,
                     since: Stopwatch::start(),
                 };
-                session.audit_refused("web.sign-in", &refusal).await;
+                Box::pin(session.audit_refused("web.sign-in", &refusal)).await;
                 Err(refusal)
             }
         }

@@ -4,6 +4,7 @@
 //! is never in the way of another's.
 
 use std::{
+    collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -16,8 +17,9 @@ use hyper::{
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
-use tokio::{net::TcpStream, task::JoinSet, time::timeout};
+use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::debug;
 
 use super::body::Body;
@@ -53,10 +55,11 @@ pub enum ReachError {
 
 pub struct Pool {
     tls: Option<Tls>,
-    idle: Mutex<Vec<(Own, Stopwatch)>>,
+    /// The one that was used last is the last.
+    idle: Mutex<VecDeque<(Own, Stopwatch)>>,
     shared: Mutex<Option<Shared>>,
-    /// What drives the connections; they end with the pool.
-    drivers: Mutex<JoinSet<()>>,
+    /// Ends what drives the connections.
+    over: DropGuard,
 }
 
 struct Tls {
@@ -112,7 +115,7 @@ impl Pool {
             tls,
             idle: Mutex::default(),
             shared: Mutex::default(),
-            drivers: Mutex::default(),
+            over: CancellationToken::new().drop_guard(),
         }
     }
 
@@ -124,9 +127,14 @@ impl Pool {
             return Some(Way::Shared(shared.clone()));
         }
         let mut idle = locked(&self.idle);
-        idle.retain(|(own, since)| !own.way.is_closed() && since.elapsed() < IDLE_FOR);
         let ready = idle.iter().rposition(|(own, _)| own.way.is_ready())?;
-        Some(Way::Own(idle.swap_remove(ready).0))
+        let (own, since) = idle.remove(ready)?;
+        if since.elapsed() < IDLE_FOR {
+            return Some(Way::Own(own));
+        }
+        // All the others are older still.
+        idle.drain(..ready);
+        None
     }
 
     /// A new connection.
@@ -177,10 +185,17 @@ impl Pool {
 
     /// Takes a connection back whose answer was read to its end.
     pub fn back(&self, own: Own) {
-        let mut idle = locked(&self.idle);
-        if idle.len() < MOST_IDLE && !own.way.is_closed() {
-            idle.push((own, Stopwatch::start()));
+        if own.way.is_closed() {
+            return;
         }
+        let now = Stopwatch::start();
+        let mut idle = locked(&self.idle);
+        let is_over =
+            |(own, since): &(Own, Stopwatch)| own.way.is_closed() || since.elapsed() >= IDLE_FOR;
+        while idle.len() >= MOST_IDLE || idle.front().is_some_and(is_over) {
+            idle.pop_front();
+        }
+        idle.push_back((own, now));
     }
 
     /// Leaves the connections to an address that has failed to those who are on them.
@@ -229,11 +244,9 @@ impl Pool {
     }
 
     fn drive(&self, driver: impl Future<Output = hyper::Result<()>> + Send + 'static) {
-        let mut drivers = locked(&self.drivers);
-        // Those that have ended make room.
-        while drivers.try_join_next().is_some() {}
-        drivers.spawn(async move {
-            if let Err(error) = driver.await {
+        let over = self.over.token().clone();
+        tokio::spawn(async move {
+            if let Some(Err(error)) = over.run_until_cancelled(driver).await {
                 debug!(%error, "Connection to a web target ended");
             }
         });
