@@ -17,6 +17,7 @@ mod console;
 mod differential;
 mod hostile;
 mod lab;
+mod load;
 #[path = "../gateway/web/nginx.rs"]
 #[allow(dead_code)]
 mod nginx;
