@@ -44,6 +44,7 @@ pub struct Permit {
     session_limit: Option<Span>,
     idle_limit: Option<Span>,
     recording: RecordingTerms,
+    page_banner: bool,
     capabilities: BTreeSet<Capability>,
 }
 
@@ -111,6 +112,7 @@ pub fn authorize(
         session_limit: checkout.terms.session_limit,
         idle_limit: checkout.terms.idle_limit,
         recording: checkout.terms.recorded(),
+        page_banner: checkout.terms.page_banner,
         capabilities,
     })
 }
@@ -247,5 +249,10 @@ impl Permit {
 
     pub fn recording(&self) -> RecordingTerms {
         self.recording
+    }
+
+    /// Whether a web target's own pages are to say how long it lasts.
+    pub fn page_banner(&self) -> bool {
+        self.page_banner
     }
 }

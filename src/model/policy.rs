@@ -78,6 +78,8 @@ pub struct Terms {
     /// Record bodies of web requests and answers too, each up to this size.
     #[schema(value_type = Option<String>)]
     pub record_bodies: Option<Size>,
+    /// Show on a web target's own pages how long the check-out lasts.
+    pub page_banner: bool,
     /// How long recordings are kept; for ever if left out.
     pub recording_retention: Option<Span>,
     /// What an ordinary check-out may do.
@@ -118,6 +120,7 @@ impl Default for Terms {
             recording: RecordingMode::Required,
             record_input: false,
             record_bodies: None,
+            page_banner: false,
             recording_retention: None,
             capabilities: Capability::ORDINARY.into_iter().collect(),
             permission_sets: BTreeMap::new(),

@@ -98,3 +98,46 @@ async fn p3_p10_chromium_signs_in_asks_is_served_cut_off_and_told_why() {
     );
     assert!(log.lines().all(|line| line.ends_with("cookie=-")), "{log}");
 }
+
+#[tokio::test]
+async fn chromium_shows_how_long_access_lasts_and_that_it_is_over() {
+    let (gateway, nginx, window) = tokio::join!(Gateway::start(), Nginx::start(), Window::open());
+    let policy = json!({ "name": "wiki", "terms": { "page_banner": true } });
+    gateway.post(&gateway.root, "/policies", policy).await;
+    let target = json!({
+        "name": "wiki",
+        "policy": "wiki",
+        "address": format!("127.0.0.1:{}", nginx.port),
+        "web": { "tls": false, "sign_in": { "by": "basic" } },
+    });
+    gateway.post(&gateway.root, "/targets", target).await;
+    let secret = json!({ "kind": "password", "value": SECRET });
+    let account = json!({ "name": "ops", "targets": ["wiki"], "secret": secret });
+    gateway.post(&gateway.root, "/accounts", account).await;
+    let (alice, bob) = gateway.people().await;
+    let id = gateway.check_out(&alice, &bob, "wiki").await;
+    let port = gateway.web.port();
+    window
+        .go(&format!("https://wiki.door.localhost:{port}/index.html"))
+        .await;
+    window.until_it_says("Sign in").await;
+    window.write("#user", "alice").await;
+    window.write("#password", PASSWORD).await;
+    window.press("button").await;
+    window.until_it_says("the wiki").await;
+    let says = |text: &str| {
+        format!(
+            "return document.querySelector('doorward-banner')?.shadowRoot?.textContent\
+             .includes('{text}') ?? false"
+        )
+    };
+    let running = says("Access ends in");
+    window.until("how long it lasts", &running).await;
+    gateway.answer(&bob, &id, "revoke", "over").await;
+    // Looks when somebody comes back to the window, else four times a minute.
+    window
+        .run("document.dispatchEvent(new Event('visibilitychange'))")
+        .await;
+    let over = says("Access has ended");
+    window.until("that it is over", &over).await;
+}

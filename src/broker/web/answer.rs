@@ -87,6 +87,12 @@ impl Answer {
         Self::new(StatusCode::NOT_FOUND, "not-found", detail)
     }
 
+    /// Nobody has a session here that stands.
+    pub fn nothing_open() -> Self {
+        let detail = "no check-out of yours is in use here";
+        Self::new(StatusCode::NOT_FOUND, "nothing-open", detail)
+    }
+
     pub fn forbidden(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, code, detail)
     }

@@ -1,7 +1,8 @@
 //! Bodies on their way through: counted, never kept, broken off with the session.
 //!
 //! A frame goes on as it came, when the other side has room for it. Nothing is buffered here,
-//! but for the few letters with which the credential may begin (`veil`).
+//! but for the few letters with which the credential may begin (`veil`); nothing is added but
+//! what the policy asks for (`banner`).
 
 use std::{
     pin::Pin,
@@ -36,10 +37,18 @@ pub struct Passing {
     exchange: Arc<Exchange>,
     watch: Watch,
     ended: bool,
-    /// Only over an answer.
-    veil: Option<Box<Veil>>,
+    over: Over,
     /// What stands behind the last data.
     trailers: Option<Frame<Bytes>>,
+}
+
+/// What the gateway does to an answer.
+#[derive(Default)]
+pub struct Over {
+    /// Where the credential could be in it.
+    pub veil: Option<Veil>,
+    /// What is written behind it.
+    pub banner: Option<Bytes>,
 }
 
 /// What is written down of a body when it has passed.
@@ -87,11 +96,26 @@ impl Body {
         exchange: Arc<Exchange>,
         watch: Watch,
         way: Option<Own>,
-        veil: Option<Veil>,
+        over: Over,
     ) -> Self {
         let mut passing = Passing::new(inner, exchange, watch);
-        passing.veil = veil.map(Box::new);
+        passing.over = over;
         Self::ToPerson(passing, Way(way))
+    }
+}
+
+impl Over {
+    /// What follows when no more data comes.
+    fn rest(&mut self) -> Option<Bytes> {
+        let held = self.veil.as_mut().and_then(Veil::rest);
+        match (held, self.banner.take()) {
+            (Some(held), Some(banner)) => Some([held, banner].concat().into()),
+            (held, banner) => held.or(banner),
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.banner.is_none() && self.veil.as_ref().is_none_or(Veil::is_empty)
     }
 }
 
@@ -102,7 +126,7 @@ impl Passing {
             exchange,
             watch,
             ended: false,
-            veil: None,
+            over: Over::default(),
             trailers: None,
         }
     }
@@ -146,11 +170,8 @@ impl Passing {
         }
     }
 
-    /// The same with the credential covered.
-    fn poll_veiled(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    /// The same as the person gets it.
+    fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if let Some(trailers) = self.trailers.take() {
             return Poll::Ready(Some(Ok(trailers)));
         }
@@ -158,13 +179,11 @@ impl Passing {
             return Poll::Ready(None);
         }
         let polled = ready!(self.poll(cx, Exchange::count_out));
-        let Some(veil) = &mut self.veil else {
-            return Poll::Ready(polled);
-        };
         Poll::Ready(match polled {
-            Some(Ok(frame)) => Some(Ok(match frame.into_data() {
-                Ok(data) => Frame::data(veil.cover(data)),
-                Err(trailers) => match veil.rest() {
+            Some(Ok(frame)) => Some(Ok(match (frame.into_data(), &mut self.over.veil) {
+                (Ok(data), Some(veil)) => Frame::data(veil.cover(data)),
+                (Ok(data), None) => Frame::data(data),
+                (Err(trailers), _) => match self.over.rest() {
                     Some(rest) => {
                         self.trailers = Some(trailers);
                         Frame::data(rest)
@@ -173,13 +192,12 @@ impl Passing {
                 },
             })),
             Some(Err(error)) => Some(Err(error)),
-            None => veil.rest().map(|rest| Ok(Frame::data(rest))),
+            None => self.over.rest().map(|rest| Ok(Frame::data(rest))),
         })
     }
 
     fn is_at_end(&self) -> bool {
-        let holds_nothing = self.veil.as_ref().is_none_or(|veil| veil.is_empty());
-        holds_nothing
+        self.over.is_done()
             && self.trailers.is_none()
             && self.inner.as_ref().is_none_or(HttpBody::is_end_stream)
     }
@@ -214,7 +232,7 @@ impl HttpBody for Body {
                     Err(data) => data,
                 })
             }
-            Self::ToPerson(passing, _) => passing.poll_veiled(cx),
+            Self::ToPerson(passing, _) => passing.poll_over(cx),
         }
     }
 
@@ -231,6 +249,8 @@ impl HttpBody for Body {
             Self::Empty | Self::Whole(None) => SizeHint::with_exact(0),
             Self::Whole(Some(text)) => SizeHint::with_exact(text.len() as u64),
             Self::Words(_) => SizeHint::default(),
+            // It is longer than the target says.
+            Self::ToPerson(passing, _) if passing.over.banner.is_some() => SizeHint::default(),
             Self::ToTarget(passing, _) | Self::ToPerson(passing, _) => {
                 let hint = passing.inner.as_ref().map(HttpBody::size_hint);
                 hint.unwrap_or_default()

@@ -5,6 +5,7 @@
 //! request that the session was not admitted for, and never one that is not recorded.
 
 mod answer;
+mod banner;
 mod body;
 mod callers;
 mod errand;

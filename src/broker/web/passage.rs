@@ -3,7 +3,11 @@
 //!
 //! What it may do was decided before, in `proxy`. Never sends twice what changes something.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use hyper::{
     Method, Request, Response, Uri, Version,
@@ -16,7 +20,8 @@ use tracing::debug;
 
 use super::{
     answer::Answer,
-    body::{Body, Watch},
+    banner,
+    body::{Body, Over, Watch},
     exchange::Exchange,
     file::Transfer,
     headers,
@@ -58,6 +63,8 @@ pub struct Passage<'a> {
     pub path: CanonicalPath,
     /// The same as the target has it.
     pub path_and_query: PathAndQuery,
+    /// Whether a page is to say how long the check-out lasts.
+    pub wants_banner: bool,
     pub visit: &'a Arc<Visit>,
     pub sessions: &'a Sessions,
 }
@@ -113,14 +120,16 @@ impl Passage<'_> {
             let way = match known.take() {
                 Some(way) => way,
                 None => {
-                    let fresh = pool.fresh(session).await;
+                    let fresh = Box::pin(pool.fresh(session)).await;
                     fresh.map_err(|error| self.not_reached(&error))?
                 }
             };
             let at = way.at().clone();
-            let again = (others > 0).then(|| repeatable(&request)).flatten();
+            let again = (was_known || others > 0)
+                .then(|| repeatable(&request))
+                .flatten();
             self.address(&mut request, &way);
-            let sent = self.unless_silent(way.send(request)).await;
+            let sent = self.unless_silent(pin!(way.send(request))).await;
             let sent = sent.inspect_err(|_| self.failed_at(&at, "no answer in time"))?;
             let NotAnswered { why, unsent } = match sent {
                 Ok(answered) => return Ok(answered),
@@ -129,19 +138,18 @@ impl Passage<'_> {
             if self.session.reason().is_some() || self.exchange.refused().is_some() {
                 return Err(self.no_answer(&why));
             }
-            request = match unsent {
-                Some(unsent) if was_known => *unsent,
-                unsent => {
+            // An answer that is no HTTP is an answer all the same.
+            let again = again.filter(|_| !why.is_parse());
+            request = match unsent.map(|unsent| *unsent).or(again) {
+                Some(request) if was_known => request,
+                Some(request) if others > 0 => {
                     self.failed_at(&at, &why);
-                    // An answer that is no HTTP is an answer all the same.
-                    let again = again.filter(|_| !why.is_parse());
-                    match unsent.map(|unsent| *unsent).or(again) {
-                        Some(request) if others > 0 => {
-                            others -= 1;
-                            request
-                        }
-                        _ => return Err(self.no_answer(&why)),
-                    }
+                    others -= 1;
+                    request
+                }
+                _ => {
+                    self.failed_at(&at, &why);
+                    return Err(self.no_answer(&why));
                 }
             };
         }
@@ -181,8 +189,10 @@ impl Passage<'_> {
         }
     }
 
-    async fn unless_silent<T>(&self, sending: impl Future<Output = T>) -> Result<T, Answer> {
-        let mut sending = pin!(sending);
+    async fn unless_silent<T>(
+        &self,
+        mut sending: Pin<&mut impl Future<Output = T>>,
+    ) -> Result<T, Answer> {
         let mut sent = self.exchange.sent();
         loop {
             match timeout(SILENT_FOR, &mut sending).await {
@@ -266,6 +276,9 @@ impl Passage<'_> {
         self.translate(&mut parts.headers);
         let veil = Veil::over(&self.injected, &parts.headers);
         self.exchange.status(parts.status);
+        let banner = (self.wants_banner)
+            .then(|| banner::under(&self.session, parts.status, &mut parts.headers))
+            .flatten();
         let mut watch = Watch::default();
         if !incoming.is_end_stream() {
             let (status, headers) = (parts.status, &parts.headers);
@@ -275,7 +288,7 @@ impl Passage<'_> {
         if watch.file.is_some() {
             self.session.room_for_file().await;
         }
-        let body = Body::to_person(incoming, self.exchange, watch, way, veil);
+        let body = Body::to_person(incoming, self.exchange, watch, way, Over { veil, banner });
         Ok(Response::from_parts(parts, body))
     }
 

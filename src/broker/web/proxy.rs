@@ -15,6 +15,7 @@ use tracing::{debug, warn};
 
 use super::{
     answer::{Answer, wants_page},
+    banner,
     body::{Body, Watch},
     callers::{self, Callers},
     exchange::Exchange,
@@ -63,7 +64,12 @@ impl Proxy {
         let had_body = request.body().is_left();
         let (mut response, no) = match self.pass(visit, &mut request).await {
             Ok(response) => (response, None),
-            Err(answer) => (answer.respond(page), Some(answer)),
+            Err(answer) => {
+                if answer.is_unclear() {
+                    Box::pin(self.note_unclear(visit, &request, &answer)).await;
+                }
+                (answer.respond(page), Some(answer))
+            }
         };
         let unclear = no.as_ref().is_some_and(Answer::is_unclear);
         // Its client may still be sending, and is not to take a closed door for the answer.
@@ -84,6 +90,8 @@ impl Proxy {
         response
     }
 
+    /// What few requests wait for is boxed: each request's future is as large as the largest
+    /// thing that it could wait for, and is moved about.
     async fn pass(
         &self,
         visit: &Arc<Visit>,
@@ -108,7 +116,7 @@ impl Proxy {
             return Err(Answer::bad_request("query-unclear", why));
         }
         if own::is_own(&path) {
-            return self.own(visit, &place, &path, request).await;
+            return Box::pin(self.own(visit, &place, &path, request)).await;
         }
         let from = visit.peer.ip();
         let caller = self.callers.who(request.headers(), place.host(), from);
@@ -128,17 +136,20 @@ impl Proxy {
             agent: request.headers().get(header::USER_AGENT),
         };
         let account = wish.account.clone();
-        if !self.sessions.stands(&caller, &wish)
-            && let Some(page) = self.waits(&caller, &place, account.as_ref(), request).await
+        let standing = self
+            .sessions
+            .standing(&caller, &place.target, account.as_ref());
+        if standing.is_none()
+            && let Some(page) =
+                Box::pin(self.waits(&caller, &place, account.as_ref(), request)).await
         {
             return Ok(page);
         }
         let session = match self.sessions.admitted(&caller, wish).await {
             Ok(session) => session,
             Err(no) => {
-                return self
-                    .asks(&caller, &place, account.as_ref(), request, no)
-                    .await;
+                let asks = self.asks(&caller, &place, account.as_ref(), request, no);
+                return Box::pin(asks).await;
             }
         };
         // INVARIANT: before anything is decided on it: what the target reads otherwise is refused.
@@ -154,7 +165,7 @@ impl Proxy {
         let announced = request.body().announced();
         if let Err(much) = room.holds(announced, 0) {
             let refusal = session.permit().too_much(much);
-            return Err(self.refused(&session, &refusal, &place.target).await);
+            return Err(Box::pin(self.refused(&session, &refusal, &place.target)).await);
         }
         let n = session.next();
         let line = RequestLine {
@@ -199,6 +210,7 @@ impl Proxy {
             }
         };
         let path_and_query = at_target(&session, &injected, &path, query)?;
+        let wants_banner = banner::is_wanted(&session, &method, request.headers());
         let passage = Passage {
             exchange,
             injected,
@@ -210,11 +222,12 @@ impl Proxy {
             method,
             path,
             path_and_query,
+            wants_banner,
             visit,
             sessions: &self.sessions,
         };
         match asked {
-            Some(asked) => socket::open(self, passage, request, asked).await,
+            Some(asked) => Box::pin(socket::open(self, passage, request, asked)).await,
             None => self.forward(passage, request).await,
         }
     }
@@ -237,7 +250,7 @@ impl Proxy {
         }
         match allowed {
             Ok(()) => Ok(()),
-            Err(refusal) => Err(self.refused(session, &refusal, target).await),
+            Err(refusal) => Err(Box::pin(self.refused(session, &refusal, target)).await),
         }
     }
 
@@ -250,6 +263,22 @@ impl Proxy {
         let session = session.session();
         session.audit_refused("web.request", refusal).await;
         Answer::refusal(refusal, target, self.gate.ways_in())
+    }
+
+    /// A request that can be read in two ways may be an attempt, so the auditor hears who has
+    /// sent it. From strangers there is no end of them, and the log says them at most.
+    async fn note_unclear(&self, visit: &Visit, request: &Request<Unread>, answer: &Answer) {
+        debug!(peer = %visit.peer, code = answer.code(), "Request refused as unclear");
+        let headers = request.headers();
+        let place = self.names.place(request.version(), request.uri(), headers);
+        let Ok(place) = place else { return };
+        let caller = self.callers.who(headers, place.host(), visit.peer.ip());
+        if let Ok(caller) = caller.await {
+            let refusal = Refusal::Unsupported(answer.detail().to_owned());
+            let (by, peer) = (&caller.principal, visit.peer);
+            let audited = self.gate.audit_refused(by, peer, "web.request", &refusal);
+            audited.await;
+        }
     }
 
     fn not_recorded(
@@ -294,7 +323,7 @@ impl Proxy {
         let outgoing = Request::from_parts(parts, body);
         let (mut answer, mut way) = passage.sent(outgoing).await?;
         if passage.has_lapsed(&answer) {
-            passage.renew().await?;
+            Box::pin(passage.renew()).await?;
             let mut parts = again.ok_or_else(Answer::send_again)?;
             self.make_ready(&passage, &mut parts.headers);
             let outgoing = Request::from_parts(parts, Body::Empty);
@@ -328,8 +357,9 @@ impl Proxy {
             .injected
             .fill(headers, path, session.session().now());
         passage.exchange.carries(&passage.injected);
-        if session.keeps_bodies().is_some() {
-            // What is compressed cannot be searched for secrets, and would not be kept.
+        if session.keeps_bodies().is_some() || passage.wants_banner {
+            // What is compressed cannot be searched for secrets, and would not be kept; nor can
+            // anything be written on it.
             let plain = HeaderValue::from_static("identity");
             headers.insert(header::ACCEPT_ENCODING, plain);
         }

@@ -71,12 +71,12 @@ struct Key {
 }
 
 impl Key {
-    fn of(caller: &Caller, wish: &Wish<'_>) -> Self {
+    fn of(caller: &Caller, target: &TargetName, account: Option<&AccountName>) -> Self {
         Self {
             token: caller.token.clone(),
             parent: caller.parent.clone(),
-            target: wish.target.clone(),
-            account: wish.account.clone(),
+            target: target.clone(),
+            account: account.cloned(),
         }
     }
 }
@@ -130,12 +130,17 @@ impl Sessions {
         }))
     }
 
-    /// Whether there is a session for this, without asking anybody.
-    pub fn stands(&self, caller: &Caller, wish: &Wish<'_>) -> bool {
+    /// The session for this that stands, without asking anybody.
+    pub fn standing(
+        &self,
+        caller: &Caller,
+        target: &TargetName,
+        account: Option<&AccountName>,
+    ) -> Option<Arc<WebSession>> {
         let seats = self.seats();
-        let seat = seats.get(&Key::of(caller, wish));
-        let session = seat.and_then(|seat| seat.session.get());
-        session.is_some_and(|session| session.stands())
+        let seat = seats.get(&Key::of(caller, target, account))?;
+        let session = seat.session.get().filter(|session| session.stands());
+        session.cloned()
     }
 
     /// The session of this request, admitted now if there is none that stands.
@@ -144,7 +149,7 @@ impl Sessions {
         caller: &Caller,
         wish: Wish<'_>,
     ) -> Result<Arc<WebSession>, Answer> {
-        let key = Key::of(caller, &wish);
+        let key = Key::of(caller, wish.target, wish.account.as_ref());
         loop {
             let seat = self.seat(&key);
             if let Some(session) = seat.session.get() {
@@ -156,7 +161,7 @@ impl Sessions {
                     return Ok(session.clone());
                 }
                 // Perhaps it was extended, and perhaps there is another check-out.
-                if session.session.recheck().await.is_ok() {
+                if Box::pin(session.session.recheck()).await.is_ok() {
                     return Ok(session.clone());
                 }
                 self.leave(&key, &seat, session.reason());
@@ -164,7 +169,7 @@ impl Sessions {
             }
             let opened = seat
                 .session
-                .get_or_try_init(|| self.open(&key, caller, &wish))
+                .get_or_try_init(|| Box::pin(self.open(&key, caller, &wish)))
                 .await;
             return match opened {
                 Ok(session) => Ok(session.clone()),

@@ -2,6 +2,7 @@
 
 mod apps;
 mod ask;
+mod banner;
 mod bodies;
 mod files;
 mod forms;

@@ -382,11 +382,12 @@ async fn a_policy_lists_what_may_be_asked_of_a_target() {
     assert_eq!(unclear.problem()["code"], "path-unclear");
     let log = scene.nginx.log();
     assert!(!log.contains("index.html") && !log.contains("PUT"), "{log}");
-    let refused = |event: &serde_json::Value| {
-        event["event"]["kind"] == "web.request"
-            && event["event"]["outcome"]["refused"] == "not-capable"
-    };
-    scene.gateway.audit_event(refused).await;
+    for code in ["not-capable", "unsupported"] {
+        let refused = |event: &serde_json::Value| {
+            event["event"]["kind"] == "web.request" && event["event"]["outcome"]["refused"] == code
+        };
+        scene.gateway.audit_event(refused).await;
+    }
 }
 
 /// As GitLab and RabbitMQ want it, and only where it is said of the target.
@@ -561,4 +562,30 @@ async fn a_web_target_is_not_reached_with_ssh() {
     let told = scene.gateway.seen(&scene.alice, "alice+wiki", &["true"]);
     let told = told.await.stderr;
     assert!(told.contains("wiki is a web target"), "{told}");
+}
+
+/// Many servers close a connection that was kept in the moment in which it is used again.
+#[tokio::test]
+async fn a_connection_that_was_kept_and_is_closed_costs_nobody_a_reading() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let scene = scene().await;
+    let port = super::raw::target(|mut stream| async move {
+        super::raw::head(&mut stream).await;
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+        stream.write_all(answer).await.ok();
+        // The next request begins, and gets no answer.
+        stream.read_u8().await.ok();
+    });
+    enter(&scene.gateway, "other", port.await, json!({ "tls": false })).await;
+    scene.approved("other").await;
+    for path in ["/first", "/again", "/and-again"] {
+        assert_eq!(scene.get("other", path).await.body, "ok", "{path}");
+    }
+    // What changes something may have been done.
+    let mut post = scene.curl();
+    post.args(["--data", "x"]);
+    let lost = seen(post, &scene.url("other", "/change")).await;
+    assert_eq!(lost.status, 502, "{lost:?}");
+    assert_eq!(lost.problem()["code"], "target-garbled");
 }

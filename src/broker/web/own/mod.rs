@@ -54,6 +54,8 @@ impl Proxy {
         let path = path.as_str().strip_prefix(OWN).unwrap_or_default();
         match (request.method(), path) {
             (&Method::GET, "/enter") => self.enter(visit, place, request).await,
+            (&Method::GET, "/banner.js") => Ok(self.banner()),
+            (&Method::GET, "/time") => self.time_left(visit, place, request).await,
             (&Method::GET, "/events") => self.events(visit, place, request).await,
             (&Method::POST, "/ask") => self.ask(visit, place, request).await,
             (&Method::POST, "/cancel") => self.cancel(visit, place, request).await,
