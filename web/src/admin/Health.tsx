@@ -35,7 +35,7 @@ export function Health() {
           const wrong = worries(now);
           return (
             <>
-              <section className="card" aria-label="In short" role="status">
+              <section className="card" aria-label="In short" role="status" style={{ marginBottom: 24 }}>
                 {wrong.length === 0 ? (
                   <Text fw={600}>
                     <Flag says="well" color="green" /> Everything is as it should be.

@@ -52,7 +52,7 @@ export function Channels() {
         <>
           <Flag {...standing(row)} />
           {row.error && !row.disabled && (row.failing > 0 || row.dead > 0) ? (
-            <Text size="xs" c="dimmed">
+            <Text size="xs" c="dimmed" className="why">
               {sentence(row.error)}
             </Text>
           ) : null}

@@ -41,7 +41,7 @@ export function Deliveries() {
       id: "why",
       header: "Why",
       cell: (row) => (
-        <>
+        <div className="why">
           {row.state !== "delivered" && row.error ? sentence(row.error) : ""}
           {row.state === "waiting" && row.attempts > 0 ? (
             <>
@@ -49,7 +49,7 @@ export function Deliveries() {
               Next try <Moment at={row.due_at} />.
             </>
           ) : null}
-        </>
+        </div>
       ),
     },
     {

@@ -31,6 +31,7 @@ export function Trial({ delivery, onClose }: { delivery: Delivery; onClose: () =
       role="status"
       className="failed"
       icon={<Icon sign={state === "dead" ? "warn" : state === "delivered" ? "check" : "clock"} />}
+      mb="md"
       withCloseButton
       closeButtonLabel="Close"
       onClose={onClose}
