@@ -14,6 +14,8 @@ mod checkouts;
 mod coverage;
 #[path = "store/database.rs"]
 mod database;
+#[path = "store/factors.rs"]
+mod factors;
 #[path = "store/faults.rs"]
 mod faults;
 #[path = "store/files.rs"]
@@ -76,6 +78,14 @@ suite! {
         people_are_listed_filtered_sorted_and_paged
         approvers_are_those_who_could_answer
         a_removed_user_leaves_no_key_and_no_token
+    }
+    factors {
+        a_seed_counts_once_shown_and_a_step_is_taken_once
+        a_recovery_code_is_used_up_by_its_owner
+        tries_are_counted_one_at_a_time
+        half_a_sign_in_is_made_whole_once
+        a_passkey_is_of_one_user_and_counts_upwards
+        sign_ins_end_and_tokens_of_programs_stay
     }
     places {
         targets_read_back_and_are_guarded

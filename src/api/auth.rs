@@ -17,6 +17,8 @@ pub struct Caller {
     /// The token it was proven with; signing out takes this one back.
     pub token: TokenId,
     pub expires_at: Timestamp,
+    /// When they last showed who they are; never, for the token of a program.
+    pub proven_at: Option<Timestamp>,
 }
 
 impl Caller {
@@ -26,6 +28,7 @@ impl Caller {
                 principal,
                 token: token.id,
                 expires_at: token.expires_at,
+                proven_at: token.proven_at,
             }),
             Err(SignInError::Refused) => Err(Problem::unauthenticated()),
             Err(error) => Err(error.into()),

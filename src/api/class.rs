@@ -109,6 +109,7 @@ mod tests {
             groups: Default::default(),
             scopes: scopes.iter().copied().collect(),
             proof: Proof::Password,
+            factor_at: None,
         }
     }
 

@@ -15,7 +15,7 @@ use tracing::error;
 use utoipa::ToSchema;
 
 use crate::{
-    identity::sign_in::{BootstrapError, SignInError},
+    identity::sign_in::{BootstrapError, FactorError, SignInError},
     lifecycle::LifecycleError,
     model::refusal::Refusal,
     store::StoreError,
@@ -98,6 +98,16 @@ impl Problem {
             "sign-in-failed",
             "this user name and password do not open anything",
         )
+    }
+
+    /// Whoever changes how they sign in shows first who they are, even while they are signed in.
+    pub fn not_fresh() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "prove-again",
+            "show again who you are: this needs a proof that is not older than ten minutes",
+        )
+        .hint("POST /api/v1/me/prove, and ask again")
     }
 
     /// A browser's cookie came along with what a page of another origin asks for.
@@ -333,6 +343,29 @@ impl From<SignInError> for Problem {
         match error {
             SignInError::Refused => Self::sign_in_failed().already_audited(),
             SignInError::Throttled(wait) => Self::rate_limited(wait),
+            error @ SignInError::Factor(FactorError::Wrong) => {
+                Self::new(StatusCode::UNAUTHORIZED, "wrong-code", error.to_string())
+                    .hint("wait for the next code of your app, or use a recovery code")
+                    .already_audited()
+            }
+            error @ SignInError::Factor(FactorError::StepOver) => {
+                Self::new(StatusCode::UNAUTHORIZED, "sign-in-over", error.to_string())
+                    .already_audited()
+            }
+            error @ SignInError::Factor(FactorError::Program) => {
+                Self::new(StatusCode::FORBIDDEN, "program", error.to_string())
+            }
+            error @ SignInError::Factor(FactorError::AppThere) => {
+                Self::conflict("already-there", error.to_string())
+            }
+            error @ SignInError::Factor(
+                FactorError::NoApp
+                | FactorError::None
+                | FactorError::Last
+                | FactorError::Unfit
+                | FactorError::TooMany,
+            ) => Self::conflict("second-factor", error.to_string()),
+            SignInError::Vault(error) => Self::fault("opening a seed", &error),
             SignInError::Store(error) => error.into(),
         }
     }
@@ -383,6 +416,7 @@ fn status(refusal: &Refusal) -> StatusCode {
         | R::VouchedByRequester(_)
         | R::NotAnApprover
         | R::AskedOfAnother(_)
+        | R::StepUp { .. }
         | R::NotYours
         | R::OutsideHours { .. }
         | R::AskedForOther { .. }
@@ -430,6 +464,7 @@ fn hint(refusal: &Refusal) -> Option<String> {
         R::TicketMissing => "name in ticket the ticket that justifies the access".to_owned(),
         R::AlreadyEnded(_) | R::Lapsed => "ask again: POST /api/v1/checkouts".to_owned(),
         R::ExtensionTooLong { .. } => "check in and ask again for more".to_owned(),
+        R::StepUp { .. } => "POST /api/v1/me/prove with a code, and ask again".to_owned(),
         R::NotAllowed(_) => "an admin can give you the role, or make a wider token".to_owned(),
         _ => return None,
     };

@@ -97,12 +97,7 @@ pub async fn set_password(
     let by = &caller.principal;
     let identity = api.identity();
     identity
-        .password(
-            by.name.as_str(),
-            body.current.expose(),
-            peer.ip(),
-            Door::Api,
-        )
+        .is_password(by, body.current.expose(), peer.ip(), Door::Api)
         .await
         .map_err(|error| match error {
             SignInError::Refused => {

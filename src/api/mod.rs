@@ -17,6 +17,7 @@ mod deliveries;
 mod diff;
 mod error;
 mod events;
+mod factors;
 mod files;
 mod groups;
 mod guard;
@@ -28,6 +29,7 @@ mod me;
 mod notices;
 mod openapi;
 mod page;
+mod passkeys;
 mod policies;
 mod query;
 mod rdp;
@@ -42,6 +44,7 @@ pub mod server;
 mod sessions;
 mod sight;
 mod sign_in;
+mod sign_ins;
 pub mod ssh;
 mod standing;
 mod targets;
@@ -66,7 +69,7 @@ use crate::{
     audit::{self as chain, PublicKey},
     clock::Clock,
     config::LimitsConfig,
-    identity::sign_in::Identity,
+    identity::{Identity, second::Site},
     lifecycle::Lifecycle,
     model::{audit::AuditEvent, time::Timestamp, ways_in::WaysIn, web::KeySet},
     recording::Archive,
@@ -193,6 +196,11 @@ impl Api {
 
     fn document(&self) -> &str {
         &self.0.document
+    }
+
+    /// Whose passkeys they are.
+    fn site(&self) -> Site {
+        Site::of(&self.ways_in().console)
     }
 
     /// The most a body may hold.

@@ -5,9 +5,9 @@
 use axum::http::{Method, StatusCode};
 
 use super::{
-    accounts, apply, audit, channels, checkouts, class::Class, deliveries, events, files, groups,
-    jwks, keys, me, notices, openapi, page, policies, rdp, recordings, reveal, route::Route, scan,
-    sessions, sign_in, ssh, standing, targets, users,
+    accounts, apply, audit, channels, checkouts, class::Class, deliveries, events, factors, files,
+    groups, jwks, keys, me, notices, openapi, page, passkeys, policies, rdp, recordings, reveal,
+    route::Route, scan, sessions, sign_in, sign_ins, ssh, standing, targets, users,
 };
 use crate::model::{
     file::FileRecord,
@@ -52,7 +52,14 @@ fn people() -> Vec<Route> {
     use Class::{Admin, Auditor, Oneself, SignedIn};
     vec![
         Route::new(POST, "/sign-in", SIGN_IN, "Sign in with a password", sign_in::sign_in)
-            .takes::<sign_in::SignIn>().ok::<sign_in::SignedIn>(),
+            .takes::<sign_in::SignIn>().ok::<sign_in::SignedIn>()
+            .answers::<sign_in::HalfSignedIn>(StatusCode::ACCEPTED),
+        Route::new(POST, "/sign-in/second", SIGN_IN, "Show the second factor that makes a sign-in whole", sign_in::second)
+            .takes::<sign_in::SecondHalf>().ok::<sign_in::SignedIn>(),
+        Route::new(POST, "/sign-in/app", SIGN_IN, "Set up the authenticator app that one must have to sign in", sign_in::app)
+            .takes::<sign_in::OnTheWay>().ok::<factors::AppSetUp>(),
+        Route::new(POST, "/sign-in/passkey", SIGN_IN, "What a passkey is to sign to make a sign-in whole", passkeys::at_sign_in)
+            .takes::<sign_in::OnTheWay>().ok::<passkeys::PasskeyRequest>(),
         Route::new(POST, "/bootstrap", BOOTSTRAP, "Make the first admin", sign_in::bootstrap)
             .takes::<sign_in::Bootstrap>().created::<sign_in::SignedIn>(),
         Route::new(POST, "/sign-out", SignedIn, "Take the token back that is sent", sign_in::sign_out)
@@ -75,6 +82,31 @@ fn people() -> Vec<Route> {
         Route::new(DELETE, "/me/tokens/{id}", Oneself, "Take a token of yours back", me::remove_token)
             .no_content(),
 
+        Route::new(GET, "/me/sign-ins", SignedIn, "Where you are signed in", sign_ins::list)
+            .ok::<page::List<sign_ins::SignInView>>(),
+        Route::new(DELETE, "/me/sign-ins", Oneself, "Sign out everywhere, here as well", sign_ins::end)
+            .no_content(),
+        Route::new(POST, "/me/prove", Oneself, "Show again who you are, for what asks for a fresh proof", factors::prove)
+            .takes::<factors::Proving>().no_content(),
+        Route::new(POST, "/me/prove/passkey", Oneself, "What a passkey is to sign to show again who you are", passkeys::again)
+            .ok::<passkeys::PasskeyRequest>(),
+        Route::new(POST, "/me/factors/passkeys/begin", Oneself, "Begin to set up a passkey", passkeys::begin)
+            .ok::<passkeys::PasskeyCreation>(),
+        Route::new(POST, "/me/factors/passkeys", Oneself, "Add the passkey that an authenticator has made", passkeys::add)
+            .takes::<passkeys::NewPasskey>().created::<factors::NewCodes>(),
+        Route::new(DELETE, "/me/factors/passkeys/{id}", Oneself, "Take a passkey of yours away", passkeys::remove)
+            .no_content(),
+        Route::new(GET, "/me/factors", SignedIn, "What you have to show besides your password", factors::show)
+            .ok::<factors::FactorsView>(),
+        Route::new(POST, "/me/factors/app", Oneself, "Begin to set up an authenticator app; its secret is shown once", factors::offer_app)
+            .ok::<factors::AppSetUp>(),
+        Route::new(PUT, "/me/factors/app", Oneself, "Show the first code of the app, which counts from then on", factors::confirm_app)
+            .takes::<factors::FirstCode>().ok::<factors::NewCodes>(),
+        Route::new(DELETE, "/me/factors/app", Oneself, "Take your authenticator app away", factors::remove_app)
+            .no_content(),
+        Route::new(POST, "/me/factors/recovery-codes", Oneself, "Make new recovery codes; they are shown once, and the old ones end", factors::new_codes)
+            .created::<factors::NewCodes>(),
+
         Route::new(GET, "/users", Auditor, "The users", users::list)
             .lists::<User>(users::FILTERS),
         Route::new(POST, "/users", Admin, "Add a user", users::create)
@@ -96,6 +128,15 @@ fn people() -> Vec<Route> {
         Route::new(POST, "/users/{name}/ssh-keys", Admin, "Add an SSH key to a user", users::add_key)
             .takes::<keys::NewKey>().created::<SshKey>(),
         Route::new(DELETE, "/users/{name}/ssh-keys/{fingerprint}", Admin, "Remove a user's SSH key", users::remove_key)
+            .no_content(),
+
+        Route::new(GET, "/users/{name}/factors", Auditor, "What a user has to show besides their password", factors::of_user)
+            .ok::<factors::FactorsView>(),
+        Route::new(DELETE, "/users/{name}/factors", Admin, "Take away what a user has lost; their sign-ins end", factors::reset)
+            .no_content(),
+        Route::new(GET, "/users/{name}/sign-ins", Auditor, "Where a user is signed in", sign_ins::of_user)
+            .ok::<page::List<sign_ins::SignInView>>(),
+        Route::new(DELETE, "/users/{name}/sign-ins", Admin, "Sign a user out everywhere", sign_ins::end_of_user)
             .no_content(),
 
         Route::new(GET, "/groups", Auditor, "The groups", groups::list)

@@ -23,7 +23,7 @@ use crate::{
     cli::desk::Commands,
     clock::Clock,
     config::{Config, LogLevel},
-    identity::Identity,
+    identity::{Identity, SignInTerms},
     keeper::Keeper,
     kill::Switchboard,
     lifecycle::{Change, Lifecycle},
@@ -175,12 +175,12 @@ impl App {
         let lifecycle = Lifecycle::new(store.clone(), clock.clone(), switchboard.clone());
         let node = open::node(&store, &clock, &lifecycle, &config).await?;
         let limits = &config.limits;
-        let identity = Identity::new(
-            store.clone(),
-            clock.clone(),
-            limits.sign_ins_per_address,
-            limits.sign_ins_per_account,
-        );
+        let sign_in = SignInTerms {
+            per_address: limits.sign_ins_per_address,
+            per_name: limits.sign_ins_per_account,
+            rule: config.sign_in.second_factor,
+        };
+        let identity = Identity::new(store.clone(), clock.clone(), vault.seeds(), sign_in);
         let recordings = Recordings::open(&config.recording, vault.recording_keys(), clock.clone());
         let checkpoints = Checkpoints::new(&config, store.clone(), clock.clone(), signer);
         let metrics = Metrics::default();

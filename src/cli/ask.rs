@@ -32,6 +32,11 @@ impl PasswordFrom {
         }
     }
 
+    /// The second line, after the password.
+    pub fn second(&self, what: &str) -> Result<Zeroizing<String>, Failure> {
+        self.existing(what)
+    }
+
     /// One that did not exist before: typed twice.
     pub fn fresh(&self, what: &str) -> Result<Zeroizing<String>, Failure> {
         if self.password_stdin {

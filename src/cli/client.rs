@@ -15,6 +15,7 @@ use super::{
     exit::{Exit, Failure},
     hints,
     profile::Access,
+    second,
     trust::{self, Trust},
 };
 
@@ -176,6 +177,25 @@ impl Client {
     }
 
     pub async fn post(&self, path: &[&str], body: &impl Serialize) -> Result<Answer, Failure> {
+        let answer = self.post_once(path, body).await;
+        let wanted = |failure: &Failure| match failure.code() {
+            Some("step-up") => Some(second::Wanted::Factor),
+            Some("prove-again") => Some(second::Wanted::AnyProof),
+            _ => None,
+        };
+        match answer {
+            Err(failure) if self.inside.is_none() && wanted(&failure).is_some() => {
+                match Box::pin(second::prove(self, wanted(&failure))).await? {
+                    true => self.post_once(path, body).await,
+                    false => Err(failure),
+                }
+            }
+            answer => answer,
+        }
+    }
+
+    /// Without asking anybody for a fresh proof.
+    pub async fn post_once(&self, path: &[&str], body: &impl Serialize) -> Result<Answer, Failure> {
         self.answer(self.request(Method::POST, path, &Query::new()).json(body))
             .await
     }

@@ -108,6 +108,14 @@ impl Failure {
         }
     }
 
+    /// The gateway's own name for it.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Said(said) => said.problem.as_ref()?["code"].as_str(),
+            Self::PipeClosed => None,
+        }
+    }
+
     pub fn exit(&self) -> Option<Exit> {
         match self {
             Self::Said(said) => Some(said.exit),

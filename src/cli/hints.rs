@@ -37,6 +37,12 @@ pub fn after(code: &str) -> Option<&'static str> {
         "not-found" => "check the name or code; the list command of the noun shows them",
         "unauthenticated" => "sign in with `doorward login`",
         "sign-in-failed" => "check both, or ask an admin",
+        "wrong-code" => "wait for the next code of your app, or use a recovery code",
+        "sign-in-over" => "run `doorward login` again",
+        "step-up" | "prove-again" => {
+            "run it in a terminal, where the code can be asked for, or use the console"
+        }
+        "program" => "sign in with `doorward login` instead of using a token",
         "last-admin" => "make somebody else an admin first",
         "forbidden" | "not-allowed" => "ask an admin for the right",
         "user-disabled" => "ask an admin",

@@ -37,6 +37,7 @@ mod request;
 mod reveal;
 mod scan;
 mod screen;
+mod second;
 mod serve;
 mod session;
 mod sign_in;

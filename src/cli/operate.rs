@@ -28,7 +28,7 @@ use crate::{
         secret::SealedRow,
     },
     vault::{
-        ChannelSecrets, RecordingKeys, SealedAuthority, SealedSecret, SecretField, Vault,
+        ChannelSecrets, RecordingKeys, SealedAuthority, SealedSecret, SecretField, Seeds, Vault,
         WrappedKey,
     },
 };
@@ -176,6 +176,7 @@ async fn rewrap_all(store: &Store, vault: &Vault, key: &str) -> Result<usize, Fa
     }
     count += rewrap_recordings(store, &vault.recording_keys(), key).await?;
     count += rewrap_channels(store, &vault.channel_secrets(), key).await?;
+    count += rewrap_seeds(store, &vault.seeds(), key).await?;
     loop {
         let rows = store::secret::wrapped_otherwise(store, key, BATCH)
             .await
@@ -227,6 +228,32 @@ async fn rewrap_channels(
             match store::channel::rewrap(&mut tx, &id, &before, &after).await {
                 Ok(()) => tx.commit().await.map_err(fault)?,
                 // Set anew in the meantime, and so sealed under the newest key.
+                Err(StoreError::Conflict) => continue,
+                Err(error) => return Err(fault(error)),
+            }
+            count += 1;
+        }
+    }
+}
+
+/// The seeds of authenticator apps.
+async fn rewrap_seeds(store: &Store, seeds: &Seeds, key: &str) -> Result<usize, Failure> {
+    let mut count = 0;
+    loop {
+        let rows = store::factor::wrapped_otherwise(store, key, BATCH)
+            .await
+            .map_err(fault)?;
+        if rows.is_empty() {
+            return Ok(count);
+        }
+        for (user, bytes, kek_id) in rows {
+            let before = WrappedKey { bytes, kek_id };
+            let after = seeds.rewrap(&user, &before).map_err(fault)?;
+            let mut tx = store.begin().await.map_err(fault)?;
+            let (from, to) = (&before.bytes, &after.bytes);
+            match store::factor::rewrap(&mut tx, &user, from, to, &after.kek_id).await {
+                Ok(()) => tx.commit().await.map_err(fault)?,
+                // Set up anew in the meantime, and so sealed under the newest key.
                 Err(StoreError::Conflict) => continue,
                 Err(error) => return Err(fault(error)),
             }

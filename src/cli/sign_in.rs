@@ -15,6 +15,7 @@ use super::{
     json,
     profile::{self, Environment, Profile, Profiles},
     screen::{Screen, one_line},
+    second,
     table::Card,
     trust::{self, Fingerprint, Trust},
 };
@@ -73,7 +74,10 @@ pub async fn login(args: Login, profiles: &mut Profiles, screen: &Screen) -> Don
     let user = name(args.user, &profile, "user")?;
     let password = args.password.existing(&format!("Password of {user}"))?;
     let body = json!({"user": user, "password": *password});
-    let answer = client.post(&["sign-in"], &body).await?;
+    let mut answer = client.post(&["sign-in"], &body).await?;
+    if answer.value["step"].is_string() {
+        answer = second::half(&client, &answer.value, &args.password, screen).await?;
+    }
     signed_in(&answer, profile, profiles, screen)
 }
 

@@ -25,6 +25,7 @@ pub use self::{
     values::{DatabaseUrl, Domain, EnvPattern, HostName, LogFormat, LogLevel, Port, machine},
 };
 use crate::model::{
+    factor::SecondFactorRule,
     target::Address,
     time::Span,
     ways_in::{WaysIn, WebWay},
@@ -37,6 +38,7 @@ pub struct Config {
     pub database: DatabaseConfig,
     pub vault: VaultConfig,
     pub admin: AdminConfig,
+    pub sign_in: SignInConfig,
     pub ssh: SshConfig,
     pub web: WebConfig,
     pub rdp: RdpConfig,
@@ -71,6 +73,11 @@ pub struct AdminConfig {
     pub public: Option<Address>,
     pub names: Vec<HostName>,
     pub certs: PathBuf,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct SignInConfig {
+    pub second_factor: SecondFactorRule,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

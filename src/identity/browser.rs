@@ -19,7 +19,7 @@ use crate::{
         principal::{Principal, Scope},
         text::Text,
         time::Span,
-        user::Token,
+        user::{Token, User},
         web::WebPlace,
     },
     store::{self, StoreError, handover::Handover},
@@ -66,6 +66,7 @@ impl Identity {
         let mut issued = self.new_token(&by.user, label, scopes, now + SIGNED_IN_FOR);
         issued.token.host = Some(console.to_owned());
         issued.secret = Secret::generate(TokenKind::Cookie);
+        issued.token.proven_by(by, peer);
         let message = format!("{} signed in", by.name);
         let event = AuditEvent::done(now, "user.sign-in", Actor::from(by), message)
             .about_user(&by.user)
@@ -220,6 +221,34 @@ impl Identity {
         tx.commit().await?;
         // Nobody listening is no fault.
         self.0.signed_out.send(whole.clone()).ok();
+        Ok(())
+    }
+
+    /// Ends every sign-in of a user, and everything that came out of them. Tokens that were made
+    /// for programs stay.
+    pub async fn sign_out_everywhere(
+        &self,
+        by: &Principal,
+        user: &User,
+    ) -> Result<(), SignInError> {
+        let store = &self.0.store;
+        let tokens = store::token::of_user(store, &user.id).await?;
+        let mut tx = store.begin().await?;
+        let ended = store::token::delete_sign_ins(&mut tx, &user.id).await?;
+        let now = self.0.clock.now();
+        let message = match by.user == user.id {
+            true => format!("{} signed out everywhere", by.name),
+            false => format!("{} signed {} out everywhere", by.name, user.name),
+        };
+        let event = AuditEvent::done(now, "user.sign-out", Actor::from(by), message)
+            .about_user(&user.id)
+            .with(serde_json::json!({ "everywhere": true, "sign_ins_ended": ended }));
+        audit::append(&mut tx, &event).await?;
+        tx.commit().await?;
+        for token in tokens.into_iter().filter(Token::is_sign_in) {
+            // Nobody listening is no fault.
+            self.0.signed_out.send(token.id).ok();
+        }
         Ok(())
     }
 

@@ -7,6 +7,7 @@ mod bootstrap;
 pub mod browser;
 mod one_time;
 pub mod password;
+pub mod second;
 pub mod sign_in;
 pub mod ssh_key;
 mod throttle;
@@ -14,5 +15,6 @@ pub mod token;
 
 pub use self::{
     password::Passwords,
-    sign_in::{BootstrapError, Door, Identity, Issued, SignInError},
+    second::{Half, Second, Shown},
+    sign_in::{BootstrapError, Door, FactorError, Identity, Issued, SignInError, SignInTerms},
 };

@@ -11,6 +11,7 @@ use tracing::warn;
 use super::{
     bootstrap::Bootstrap,
     password::{BadPassword, NewPassword, PasswordHash, Passwords},
+    second::Shown,
     throttle::Throttle,
     token::{Token as Secret, TokenKind},
 };
@@ -19,6 +20,7 @@ use crate::{
     clock::Clock,
     model::{
         audit::{Actor, AuditEvent, AuditOutcome},
+        factor::SecondFactorRule,
         ids::{PersonId, TokenId, UserId},
         name::UserName,
         principal::{Principal, Proof, Role, Scope, Scopes},
@@ -27,11 +29,14 @@ use crate::{
         user::{Token, User},
     },
     store::{self, Store, StoreError},
-    vault::entropy,
+    vault::{Seeds, VaultError, entropy},
 };
 
 /// How long a sign-in lasts before it must be repeated.
 pub const SIGNED_IN_FOR: Span = Span::hours(12);
+
+/// How often it is noted that a sign-in is used.
+const SEEN_EVERY: Span = Span::minutes(5);
 
 /// Who falls behind further than this looks for themselves who is still signed in.
 const SIGNED_OUT_AT_ONCE: usize = 256;
@@ -43,7 +48,34 @@ pub enum SignInError {
     #[error("too many attempts; try again in {} s", .0.as_secs().max(1))]
     Throttled(Duration),
     #[error(transparent)]
+    Factor(#[from] FactorError),
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// What is wrong with a second factor, or with what somebody wants to do to theirs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FactorError {
+    #[error("this is not right, or it was used already")]
+    Wrong,
+    #[error("this sign-in took too long: begin again with the user name and the password")]
+    StepOver,
+    #[error("an authenticator app is set up already: take it away first")]
+    AppThere,
+    #[error("no authenticator app waits for its first code: begin again")]
+    NoApp,
+    #[error("this passkey could not be set up here: begin again")]
+    Unfit,
+    #[error("there are as many passkeys as there may be: take one away first")]
+    TooMany,
+    #[error("a token that was made for a program cannot show who you are: sign in for this")]
+    Program,
+    #[error("there is no second factor yet: set one up first")]
+    None,
+    #[error("this is your last second factor, and you must have one: set another up first")]
+    Last,
 }
 
 /// Where somebody signs in, for the audit.
@@ -70,6 +102,16 @@ impl Door {
     }
 }
 
+/// What an operator may set of signing in.
+#[derive(Debug, Clone, Copy)]
+pub struct SignInTerms {
+    /// Attempts in a minute from one address.
+    pub per_address: NonZeroU32,
+    /// Attempts in a minute with one name from there.
+    pub per_name: NonZeroU32,
+    pub rule: SecondFactorRule,
+}
+
 #[derive(Clone)]
 pub struct Identity(pub(super) Arc<Inner>);
 
@@ -79,6 +121,9 @@ pub(super) struct Inner {
     passwords: Passwords,
     pub(super) throttle: Throttle,
     bootstrap: Bootstrap,
+    /// Who must have a second factor.
+    pub(super) rule: SecondFactorRule,
+    pub(super) seeds: Seeds,
     /// Tells what was signed out here.
     pub(super) signed_out: broadcast::Sender<TokenId>,
 }
@@ -90,13 +135,14 @@ pub struct Issued {
 }
 
 impl Identity {
-    /// `per_address` and `per_name` are attempts in a minute.
-    pub fn new(store: Store, clock: Clock, per_address: NonZeroU32, per_name: NonZeroU32) -> Self {
+    pub fn new(store: Store, clock: Clock, seeds: Seeds, terms: SignInTerms) -> Self {
         Self(Arc::new(Inner {
             store,
             clock,
             passwords: Passwords::default(),
-            throttle: Throttle::new(per_address, per_name),
+            throttle: Throttle::new(terms.per_address, terms.per_name),
+            rule: terms.rule,
+            seeds,
             bootstrap: Bootstrap::default(),
             signed_out: broadcast::Sender::new(SIGNED_OUT_AT_ONCE),
         }))
@@ -106,14 +152,38 @@ impl Identity {
         &self.0.passwords
     }
 
-    /// A user by their password.
+    /// A user by their password: known, or half of the way there.
     pub async fn password(
         &self,
         name: &str,
         password: &str,
         peer: IpAddr,
         door: Door,
-    ) -> Result<Principal, SignInError> {
+    ) -> Result<Shown, SignInError> {
+        let user = self.right_password(name, password, peer, door).await?;
+        self.after_password(user).await
+    }
+
+    /// Whether that is their password, for somebody who is signed in: it signs nobody in.
+    pub async fn is_password(
+        &self,
+        by: &Principal,
+        password: &str,
+        peer: IpAddr,
+        door: Door,
+    ) -> Result<(), SignInError> {
+        self.right_password(by.name.as_str(), password, peer, door)
+            .await
+            .map(drop)
+    }
+
+    pub(super) async fn right_password(
+        &self,
+        name: &str,
+        password: &str,
+        peer: IpAddr,
+        door: Door,
+    ) -> Result<User, SignInError> {
         self.0
             .throttle
             .admit(name, peer)
@@ -132,7 +202,7 @@ impl Identity {
             .verify(password.to_owned(), hash.as_ref())
             .await;
         match user.filter(|user| right && !user.disabled) {
-            Some(user) => Ok(user.principal(Proof::Password)),
+            Some(user) => Ok(user),
             None => Err(self.refused(name, peer, door, "password").await),
         }
     }
@@ -216,7 +286,27 @@ impl Identity {
         let proof = Proof::Token {
             token: token.id.clone(),
         };
-        Ok((user.scoped_principal(proof, token.scopes.clone()), token))
+        let mut principal = user.scoped_principal(proof, token.scopes.clone());
+        principal.factor_at = token.factor_at;
+        self.seen(&token).await;
+        Ok((principal, token))
+    }
+
+    /// Notes now and then that a token is used. Nothing depends on it.
+    async fn seen(&self, token: &Token) {
+        let now = self.0.clock.now();
+        let since = now.before(SEEN_EVERY);
+        if token.last_used_at.unwrap_or(token.created_at) > since {
+            return;
+        }
+        let noted = async {
+            let mut tx = self.0.store.begin().await?;
+            store::token::touch(&mut tx, &token.id, now, since).await?;
+            tx.commit().await
+        };
+        if let Err(error) = noted.await {
+            warn!(%error, "Use of a token not noted");
+        }
     }
 
     /// A token for somebody who has just signed in, good for all they may do.
@@ -228,12 +318,13 @@ impl Identity {
     ) -> Result<Issued, SignInError> {
         let label = Text::ours(&format!("signed in from {peer}"));
         let now = self.0.clock.now();
-        let issued = self.new_token(
+        let mut issued = self.new_token(
             &by.user,
             label,
             Scope::ALL.into_iter().collect(),
             now + SIGNED_IN_FOR,
         );
+        issued.token.proven_by(by, peer);
         let event = AuditEvent::done(
             now,
             "user.sign-in",
@@ -375,6 +466,9 @@ impl Identity {
             last_used_at: None,
             host: None,
             parent: None,
+            peer: None,
+            proven_at: None,
+            factor_at: None,
         };
         Issued {
             token,
@@ -422,7 +516,7 @@ impl Identity {
         SignInError::Refused
     }
 
-    async fn note(&self, event: &AuditEvent) -> Result<(), StoreError> {
+    pub(super) async fn note(&self, event: &AuditEvent) -> Result<(), StoreError> {
         let mut tx = self.0.store.begin().await?;
         audit::append(&mut tx, event).await?;
         tx.commit().await

@@ -19,6 +19,7 @@ const BOOTSTRAP: &str = "dwb_";
 const COOKIE: &str = "dwc_";
 const HANDOVER: &str = "dwh_";
 const NONCE: &str = "dwn_";
+const STEP: &str = "dws_";
 
 const RANDOM: usize = 32;
 /// Tells a slip in copying from a wrong token, without asking the store.
@@ -36,6 +37,8 @@ pub enum TokenKind {
     Handover,
     /// What a browser is given before it is sent to sign in, and shows when it comes back.
     Nonce,
+    /// For some minutes after a right password: goes on with the second factor.
+    Step,
 }
 
 /// A token in the clear: when it is made, and when somebody presents it. Wiped when dropped.
@@ -111,12 +114,13 @@ impl Token {
 }
 
 impl TokenKind {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Api,
         Self::Bootstrap,
         Self::Cookie,
         Self::Handover,
         Self::Nonce,
+        Self::Step,
     ];
 
     fn prefix(self) -> &'static str {
@@ -126,6 +130,7 @@ impl TokenKind {
             Self::Cookie => COOKIE,
             Self::Handover => HANDOVER,
             Self::Nonce => NONCE,
+            Self::Step => STEP,
         }
     }
 }

@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod capability;
 pub mod checkout;
+pub mod factor;
 pub mod file;
 pub mod ids;
 pub mod name;

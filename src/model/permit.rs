@@ -74,6 +74,9 @@ pub fn authorize(
     if account.disabled {
         return Err(Refusal::AccountDisabled(account.name.clone()));
     }
+    if purpose == Purpose::Reveal {
+        by.fresh(checkout.terms.reveal_factor_within, now)?;
+    }
     let capabilities = match (purpose, &checkout.asked) {
         (Purpose::Connect, Asked::Use) => checkout.terms.capabilities.clone(),
         (Purpose::Connect, Asked::Set(name)) => checkout

@@ -41,6 +41,13 @@ pub struct Terms {
     pub self_approval: SelfApproval,
     /// Whether an admin counts as an approver of every stage.
     pub admins_approve: bool,
+    /// How old the second factor may be that an approver has shown before a yes; none is asked
+    /// for if left out.
+    #[schema(value_type = Option<String>)]
+    pub approve_factor_within: Option<Span>,
+    /// The same for whoever looks at a secret.
+    #[schema(value_type = Option<String>)]
+    pub reveal_factor_within: Option<Span>,
     /// Whether the requester may name one approver who alone is asked.
     pub approver_choice: bool,
     /// Whether an approver may give a check-out that nobody asked for.
@@ -96,6 +103,8 @@ impl Default for Terms {
             approvals: vec![Stage::default()],
             self_approval: SelfApproval::Never,
             admins_approve: false,
+            approve_factor_within: None,
+            reveal_factor_within: None,
             approver_choice: true,
             grant_without_request: true,
             reason: Mode::Required,
@@ -257,6 +266,8 @@ pub enum BadTerms {
     PatternWithoutTicket,
     #[error("{0}: at least 1 is expected; leave it out for no limit")]
     ZeroLimit(&'static str),
+    #[error("{0}: at least 1m is expected; leave it out to ask for none")]
+    FactorWithin(&'static str),
     #[error("record_bodies: between 1B and 1MiB is expected; leave it out for none")]
     Bodies,
     #[error(
@@ -324,6 +335,14 @@ impl Terms {
         }
         if self.idle_limit.is_some_and(Span::is_zero) {
             return Err(BadTerms::ZeroLimit("idle_limit"));
+        }
+        // Typing a code takes its time, and so does reading a request.
+        let too_short = |within: Option<Span>| within.is_some_and(|it| it < Span::minutes(1));
+        if too_short(self.approve_factor_within) {
+            return Err(BadTerms::FactorWithin("approve_factor_within"));
+        }
+        if too_short(self.reveal_factor_within) {
+            return Err(BadTerms::FactorWithin("reveal_factor_within"));
         }
         if self.recording_retention.is_some_and(Span::is_zero) {
             return Err(BadTerms::ZeroLimit("recording_retention"));

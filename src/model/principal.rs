@@ -7,8 +7,11 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    factor::FactorKind,
     ids::{CheckoutId, PersonId, TokenId, UserId},
     name::{GroupName, UserName},
+    refusal::Refusal,
+    time::{Span, Timestamp},
 };
 
 #[derive(
@@ -116,6 +119,10 @@ pub type Scopes = BTreeSet<Scope>;
 #[serde(rename_all = "kebab-case", tag = "by")]
 pub enum Proof {
     Password,
+    /// A password, and this besides.
+    TwoFactors {
+        second: FactorKind,
+    },
     SshKey {
         fingerprint: String,
     },
@@ -142,11 +149,24 @@ pub struct Principal {
     pub groups: BTreeSet<GroupName>,
     pub scopes: Scopes,
     pub proof: Proof,
+    /// When a second factor was last shown, by whoever acts here.
+    pub factor_at: Option<Timestamp>,
 }
 
 impl Principal {
     pub fn is(&self, role: Role) -> bool {
         self.roles.contains(&role)
+    }
+
+    /// Whether they have shown a second factor within that time, where one is asked for.
+    pub fn fresh(&self, within: Option<Span>, now: Timestamp) -> Result<(), Refusal> {
+        let Some(within) = within else {
+            return Ok(());
+        };
+        match self.factor_at {
+            Some(shown) if shown > now.before(within) => Ok(()),
+            _ => Err(Refusal::StepUp { within }),
+        }
     }
 
     pub fn may(&self, scope: Scope) -> bool {

@@ -81,6 +81,8 @@ pub enum Refusal {
     NotAnApprover,
     #[error("{0} was asked to answer this request; hand it over first")]
     AskedOfAnother(UserName),
+    #[error("this needs a second factor that you have shown within the last {within}")]
+    StepUp { within: Span },
     #[error("you have voted on this already; a person counts once")]
     AlreadyVoted,
     #[error("account {account} is held by {holder} until {until}")]
@@ -216,6 +218,7 @@ impl Refusal {
             Self::VouchedByRequester(_) => "vouched-by-requester",
             Self::NotAnApprover => "not-an-approver",
             Self::AskedOfAnother(_) => "asked-of-another",
+            Self::StepUp { .. } => "step-up",
             Self::AlreadyVoted => "already-voted",
             Self::AccountTaken { .. } => "account-taken",
             Self::NothingPending => "nothing-pending",

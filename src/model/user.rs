@@ -1,6 +1,6 @@
 //! The people who use the gateway, as the store keeps them; groups and tokens beside them.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +46,7 @@ impl User {
             groups: self.groups.clone(),
             scopes,
             proof,
+            factor_at: None,
         }
     }
 }
@@ -84,4 +85,27 @@ pub struct Token {
     /// The sign-in it came out of, and ends with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<TokenId>,
+    /// Where somebody signed in from; a token that was made for a program has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<String>,
+    /// When they last showed there who they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proven_at: Option<Timestamp>,
+    /// When they did so with a second factor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub factor_at: Option<Timestamp>,
+}
+
+impl Token {
+    /// Of somebody who has just shown who they are, from there.
+    pub fn proven_by(&mut self, by: &Principal, peer: IpAddr) {
+        self.peer = Some(peer.to_string());
+        self.proven_at = Some(self.created_at);
+        self.factor_at = by.factor_at;
+    }
+
+    /// Whether a person signed in with it; others are programs'.
+    pub fn is_sign_in(&self) -> bool {
+        self.peer.is_some()
+    }
 }

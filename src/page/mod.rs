@@ -5,6 +5,7 @@
 
 mod form;
 mod origin;
+pub mod qr;
 
 use std::{fmt::Write as _, sync::LazyLock};
 

@@ -110,6 +110,7 @@ pub async fn kek_ids(mut from: impl Source) -> Result<Vec<String>> {
     let query = sql(
         "reading which keys are in use",
         "select kek_id from secret union select kek_id from authority
+         union select kek_id from totp
          union select kek_id from channel where kek_id is not null order by kek_id",
     );
     let rows = from.rows(query).await?;

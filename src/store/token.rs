@@ -15,16 +15,16 @@ use crate::model::{
 /// So many are named in one statement.
 const AT_ONCE: usize = 200;
 
-const COLUMNS: &str =
-    "id, user_id, label, scopes, created_at, expires_at, last_used_at, host, parent";
+const COLUMNS: &str = "id, user_id, label, scopes, created_at, expires_at, last_used_at, host, parent, \
+     peer, proven_at, factor_at";
 
 /// Adds a token under the SHA-256 of its secret, hexadecimal.
 pub async fn insert(tx: &mut Tx, token: &Token, secret_hash: &str) -> Result<()> {
     let write = sql(
         "adding a token",
         "insert into token (id, user_id, label, scopes, secret_hash, created_at, expires_at,
-             last_used_at, host, parent)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+             last_used_at, host, parent, peer, proven_at, factor_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
     );
     let write = write
         .text(token.id.as_str())
@@ -36,7 +36,10 @@ pub async fn insert(tx: &mut Tx, token: &Token, secret_hash: &str) -> Result<()>
         .time(token.expires_at)
         .maybe_time(token.last_used_at)
         .maybe_text(token.host.as_ref())
-        .maybe_text(token.parent.as_ref());
+        .maybe_text(token.parent.as_ref())
+        .maybe_text(token.peer.as_ref())
+        .maybe_time(token.proven_at)
+        .maybe_time(token.factor_at);
     match tx.run(write).await {
         Err(error) if error.is_foreign_key() => Err(StoreError::NotFound("user")),
         done => done.map(drop),
@@ -117,6 +120,33 @@ pub async fn delete_all(tx: &mut Tx, user: &UserId) -> Result<u64> {
     tx.run(write.text(user.as_str())).await
 }
 
+/// Ends every sign-in of a user, and what came out of it; tokens that were made for programs
+/// stay. Answers how many sign-ins there were.
+pub async fn delete_sign_ins(tx: &mut Tx, user: &UserId) -> Result<u64> {
+    let write = sql(
+        "ending sign-ins",
+        "delete from token where user_id = $1 and peer is not null",
+    );
+    tx.run(write.text(user.as_str())).await
+}
+
+/// Notes that somebody has shown anew who they are, where they signed in; `factor` if with a
+/// second factor. `Conflict` where that sign-in is over.
+pub async fn prove(
+    tx: &mut Tx,
+    id: &TokenId,
+    now: Timestamp,
+    factor: Option<Timestamp>,
+) -> Result<()> {
+    let write = sql(
+        "noting a fresh proof",
+        "update token set proven_at = $1, factor_at = coalesce($2, factor_at)
+         where id = $3 and peer is not null and expires_at > $4",
+    );
+    let write = write.time(now).maybe_time(factor).text(id.as_str());
+    tx.run_guarded(write.time(now)).await
+}
+
 /// Removes what of this user's expired by `by`; answers how many there were.
 pub async fn delete_expired(tx: &mut Tx, user: &UserId, by: Timestamp) -> Result<u64> {
     let write = sql(
@@ -154,5 +184,8 @@ fn token(row: &Row) -> Result<Token> {
         last_used_at: row.maybe_time("last_used_at")?,
         host: row.maybe_text("host")?,
         parent: row.maybe_parsed("parent")?,
+        peer: row.maybe_text("peer")?,
+        proven_at: row.maybe_time("proven_at")?,
+        factor_at: row.maybe_time("factor_at")?,
     })
 }

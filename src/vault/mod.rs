@@ -12,6 +12,7 @@ mod keyring;
 mod one_time;
 mod recording_key;
 mod secret;
+mod seed;
 mod signing;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ pub use self::{
     one_time::OneTime,
     recording_key::{RecordingKey, RecordingKeys, WrappedKey},
     secret::{NotASecretField, Secret, SecretField},
+    seed::{Seed, Seeds},
     signing::{SigningKey, SigningKeyError, is_signed_by},
 };
 use self::{

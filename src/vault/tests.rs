@@ -56,6 +56,7 @@ fn checked_out(account: &AccountId) -> (Principal, WhereTo, Checkout) {
         groups: Default::default(),
         scopes: Scope::ALL.into_iter().collect(),
         proof: Proof::Password,
+        factor_at: None,
     };
     let target = Target {
         id: TargetId::new(NOW, [2; 10]),

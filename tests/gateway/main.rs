@@ -8,6 +8,7 @@
 
 mod api;
 mod asking;
+mod authenticator;
 mod cli;
 mod credential;
 mod desk;
@@ -24,6 +25,7 @@ mod proof;
 mod rdp;
 mod recording;
 mod scene;
+mod second;
 mod seen;
 mod ssh;
 mod sshd;

@@ -10,6 +10,8 @@
 #[path = "../gateway/web/apps.rs"]
 #[allow(dead_code)]
 mod apps;
+#[path = "../gateway/authenticator.rs"]
+mod authenticator;
 mod browser;
 mod case;
 mod clients;
@@ -27,6 +29,7 @@ mod notes;
 mod people;
 mod scene;
 mod screen;
+mod sign_in;
 mod slow;
 #[path = "../gateway/sshd.rs"]
 #[allow(dead_code)]

@@ -109,6 +109,9 @@ pub fn token(user: &User, label: &str) -> Token {
         last_used_at: None,
         host: None,
         parent: None,
+        peer: None,
+        proven_at: None,
+        factor_at: None,
     }
 }
 

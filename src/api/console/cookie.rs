@@ -3,18 +3,31 @@
 //! The cookie is of this host alone, no script sees it, and what it opens is what its sign-in
 //! opens. Whether a request that brings it was made by a page of ours is the guard's question.
 
+use std::net::IpAddr;
+
 use axum::{
+    Json,
     extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 
+use serde::Serialize;
+
 use super::{
-    super::{Api, auth::Peer, body::Body, error::Problem, sign_in::SignIn},
+    super::{
+        Api,
+        auth::Peer,
+        body::Body,
+        error::Problem,
+        sign_in::{HalfSignedIn, SecondHalf, SignIn},
+    },
     No, own_page,
 };
 use crate::{
     identity::{
+        Shown,
+        second::RecoveryCodes,
         sign_in::{Door, SIGNED_IN_FOR, SignInError},
         token::Token as Secret,
     },
@@ -74,13 +87,53 @@ pub async fn begin(
     own_page(&uri, &headers).map_err(|_| Problem::foreign())?;
     let identity = api.identity();
     let (user, password) = (body.user.trim(), body.password.expose());
-    let by = identity.password(user, password, peer.ip(), Door::Console);
-    let by = by.await?;
-    let console = &api.ways_in().console;
-    let issued = identity.sign_in_browser(&by, peer.ip(), console).await?;
-    let mut response = StatusCode::NO_CONTENT.into_response();
-    give(&mut response, &issued.secret);
+    let shown = identity.password(user, password, peer.ip(), Door::Console);
+    match shown.await? {
+        Shown::Proven(by) => {
+            let mut response = StatusCode::NO_CONTENT.into_response();
+            enter(&api, &by, peer.ip(), &mut response).await?;
+            Ok(response)
+        }
+        Shown::Half(half) => {
+            let half = Json(HalfSignedIn::from(half));
+            Ok((StatusCode::ACCEPTED, half).into_response())
+        }
+    }
+}
+
+/// What is told once, at the first sign-in with a second factor.
+#[derive(Serialize)]
+struct Told {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovery_codes: Option<Vec<String>>,
+}
+
+/// `POST /session/second`: the second factor makes the sign-in whole.
+pub async fn second(
+    State(api): State<Api>,
+    Peer(peer): Peer,
+    uri: Uri,
+    headers: HeaderMap,
+    Body(body): Body<SecondHalf>,
+) -> Result<Response, Problem> {
+    own_page(&uri, &headers).map_err(|_| Problem::foreign())?;
+    let whole = body.shown(&api, peer.ip(), Door::Console).await?;
+    let recovery_codes = whole.recovery_codes.as_ref().map(RecoveryCodes::spelled);
+    let mut response = Json(Told { recovery_codes }).into_response();
+    enter(&api, &whole.principal, peer.ip(), &mut response).await?;
     Ok(response)
+}
+
+async fn enter(
+    api: &Api,
+    by: &Principal,
+    peer: IpAddr,
+    response: &mut Response,
+) -> Result<(), Problem> {
+    let console = &api.ways_in().console;
+    let issued = api.identity().sign_in_browser(by, peer, console).await?;
+    give(response, &issued.secret);
+    Ok(())
 }
 
 /// `DELETE /session`: signs out, here and at every web target that was entered from here.

@@ -37,6 +37,7 @@ pub fn router(api: &Api) -> Router<Api> {
         .layer(middleware::from_fn_with_state(api.clone(), dressed));
     Router::new()
         .route("/session", post(cookie::begin).delete(cookie::end))
+        .route("/session/second", post(cookie::second))
         .layer(middleware::map_response(plain))
         .merge(pages)
         .merge(shell::router())

@@ -15,7 +15,10 @@ use super::{
     No, cookie, own_page, own_policy,
 };
 use crate::{
-    identity::sign_in::{Door, SignInError},
+    identity::{
+        FactorError, Second, Shown,
+        sign_in::{Door, SignInError},
+    },
     model::{principal::Principal, user::Token, web::WebPlace},
     page::{self, Fields, Page, escaped, sentence},
 };
@@ -77,17 +80,41 @@ pub async fn sign_in(
     own_page(&uri, &headers)?;
     let mut fields = Fields::read(&body).map_err(|_| No::Unclear)?;
     let wish = Wish::of(&fields, &api)?;
-    let user = fields.take("user");
-    let password = zeroize::Zeroizing::new(fields.take("password"));
-    let identity = api.identity();
-    let by = identity.password(user.trim(), &password, peer.ip(), Door::Console);
-    let by = match by.await {
-        Ok(by) => by,
-        Err(error @ (SignInError::Refused | SignInError::Throttled(_))) => {
-            return Ok(form(&api, wish.as_ref(), user.trim(), Some(&error)));
+    let step = zeroize::Zeroizing::new(fields.take("step"));
+    let by = if step.is_empty() {
+        let user = fields.take("user");
+        let password = zeroize::Zeroizing::new(fields.take("password"));
+        let identity = api.identity();
+        let shown = identity.password(user.trim(), &password, peer.ip(), Door::Console);
+        match shown.await {
+            Ok(Shown::Proven(by)) => by,
+            Ok(Shown::Half(half)) if half.enrols() => return Ok(set_up_first(&api)),
+            Ok(Shown::Half(half)) => {
+                return Ok(code_form(&api, wish.as_ref(), half.secret.reveal(), None));
+            }
+            Err(error @ (SignInError::Refused | SignInError::Throttled(_))) => {
+                return Ok(form(&api, wish.as_ref(), user.trim(), Some(&error)));
+            }
+            Err(error) => return Err(No::SignIn(error)),
         }
-        Err(error) => return Err(No::SignIn(error)),
+    } else {
+        let code = zeroize::Zeroizing::new(fields.take("code"));
+        let shown = Second::Code(&code);
+        let whole = api
+            .identity()
+            .second(&step, &shown, peer.ip(), Door::Console);
+        match whole.await {
+            Ok(whole) => whole.principal,
+            Err(error @ (SignInError::Factor(FactorError::Wrong) | SignInError::Throttled(_))) => {
+                return Ok(code_form(&api, wish.as_ref(), &step, Some(&error)));
+            }
+            Err(error @ (SignInError::Factor(FactorError::StepOver) | SignInError::Refused)) => {
+                return Ok(form(&api, wish.as_ref(), "", Some(&error)));
+            }
+            Err(error) => return Err(No::SignIn(error)),
+        }
     };
+    let identity = api.identity();
     let console = &api.ways_in().console;
     let issued = identity.sign_in_browser(&by, peer.ip(), console).await;
     let issued = issued.map_err(No::SignIn)?;
@@ -144,15 +171,10 @@ fn to(address: &str) -> Response {
 fn form(api: &Api, wish: Option<&Wish>, user: &str, wrong: Option<&SignInError>) -> Response {
     let mut page = Page::new("Sign in");
     let mut status = StatusCode::OK;
-    let mut hidden = String::new();
-    if let Some(Wish { to, nonce_hash }) = wish {
+    if let Some(Wish { to, .. }) = wish {
         page = page.says(&format!("To go on to {}.", to.authority()));
-        hidden = format!(
-            "<input type=\"hidden\" name=\"return\" value=\"{}\">\
-             <input type=\"hidden\" name=\"nonce\" value=\"{nonce_hash}\">\n",
-            escaped(&to.to_string())
-        );
     }
+    let hidden = hidden(wish);
     match wrong {
         None => {}
         Some(SignInError::Throttled(_)) => {
@@ -160,6 +182,10 @@ fn form(api: &Api, wish: Option<&Wish>, user: &str, wrong: Option<&SignInError>)
             page = page.alerts(&sentence(
                 &wrong.map(ToString::to_string).unwrap_or_default(),
             ));
+        }
+        Some(error @ SignInError::Factor(FactorError::StepOver)) => {
+            status = StatusCode::FORBIDDEN;
+            page = page.alerts(&sentence(&error.to_string()));
         }
         Some(_) => {
             status = StatusCode::FORBIDDEN;
@@ -182,6 +208,59 @@ fn form(api: &Api, wish: Option<&Wish>, user: &str, wrong: Option<&SignInError>)
          <button>Sign in</button>\n</form>\n",
         user = escaped(user),
     ));
+    sent(api, &page, status, wrong)
+}
+
+/// The second half: a code of an app, or a recovery code. Passkeys need a script, and so the
+/// console itself.
+fn code_form(api: &Api, wish: Option<&Wish>, step: &str, wrong: Option<&SignInError>) -> Response {
+    let mut page = Page::new("Your second factor");
+    let mut status = StatusCode::OK;
+    if let Some(wrong) = wrong {
+        status = match wrong {
+            SignInError::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
+            _ => StatusCode::FORBIDDEN,
+        };
+        page = page.alerts(&sentence(&wrong.to_string()));
+    }
+    let page = page
+        .says("The password is right. Now the code that your authenticator app shows.")
+        .holds(&format!(
+            "<form method=\"post\" action=\"/sign-in\">\n{hidden}\
+             <input type=\"hidden\" name=\"step\" value=\"{step}\">\n\
+             <label for=\"code\">Code of your app, or a recovery code</label>\n\
+             <input id=\"code\" name=\"code\" autocomplete=\"one-time-code\" \
+             autocapitalize=\"none\" spellcheck=\"false\" required autofocus>\n\
+             <button>Sign in</button>\n</form>\n",
+            hidden = hidden(wish),
+            step = escaped(step),
+        ))
+        .says("With a passkey, sign in at the console first, and open the target's address again.")
+        .links("/", "Open the console");
+    sent(api, &page, status, wrong)
+}
+
+/// Where a picture to scan and codes to write down are shown.
+fn set_up_first(api: &Api) -> Response {
+    let page = Page::new("Set up a second factor first")
+        .alerts("Your password is right, and this gateway asks you for a second factor besides it.")
+        .says("Sign in at the console to set one up, then open the target's address again.")
+        .links("/", "Open the console");
+    sent(api, &page, StatusCode::FORBIDDEN, None)
+}
+
+fn hidden(wish: Option<&Wish>) -> String {
+    let Some(Wish { to, nonce_hash }) = wish else {
+        return String::new();
+    };
+    format!(
+        "<input type=\"hidden\" name=\"return\" value=\"{}\">\
+         <input type=\"hidden\" name=\"nonce\" value=\"{nonce_hash}\">\n",
+        escaped(&to.to_string())
+    )
+}
+
+fn sent(api: &Api, page: &Page, status: StatusCode, wrong: Option<&SignInError>) -> Response {
     let mut response = (status, page.html()).into_response();
     if let Some(SignInError::Throttled(wait)) = wrong {
         let seconds = HeaderValue::from(wait.as_secs() + 1);

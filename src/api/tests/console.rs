@@ -14,7 +14,7 @@ use crate::{
         browser::NotEntered,
         token::{Token, TokenKind},
     },
-    model::{principal::Role, user::User, web::WebPlace},
+    model::{factor::SecondFactorRule, principal::Role, user::User, web::WebPlace},
     store,
 };
 
@@ -30,7 +30,15 @@ pub struct Console {
 
 impl Console {
     pub async fn new() -> Self {
-        let house = House::new().await;
+        Self::at(House::new().await).await
+    }
+
+    /// Everybody must have a second factor.
+    pub async fn where_all_must() -> Self {
+        Self::at(House::where_second_factors_are(SecondFactorRule::Everybody).await).await
+    }
+
+    async fn at(house: House) -> Self {
         let alice = house.user("alice", &[Role::Requester]).await;
         let passwords = house.api.identity().passwords();
         let password = crate::identity::password::NewPassword::new(PASSWORD.to_owned()).unwrap();

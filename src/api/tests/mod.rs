@@ -4,6 +4,7 @@ mod apply;
 mod checkouts;
 mod console;
 mod events;
+mod factors;
 mod people;
 mod places;
 mod server;
@@ -29,10 +30,11 @@ use super::{Api, BASE, Parts, auth::Peer, scan::Scanner};
 use crate::{
     clock::Clock,
     config::{Config, LimitsConfig, RecordingConfig, SecretSource, VaultConfig},
-    identity::sign_in::Identity,
+    identity::{Identity, SignInTerms},
     kill::Switchboard,
     lifecycle::Lifecycle,
     model::{
+        factor::SecondFactorRule,
         ids::NodeId,
         ids::{PersonId, UserId},
         principal::{Role, Scope, Scopes},
@@ -63,6 +65,10 @@ pub struct Answer {
 
 impl House {
     pub async fn new() -> Self {
+        Self::where_second_factors_are(SecondFactorRule::Optional).await
+    }
+
+    pub async fn where_second_factors_are(rule: SecondFactorRule) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("doorward.db").display());
         let store = Store::open(&url).await.unwrap();
@@ -79,7 +85,12 @@ impl House {
             body_kb: NonZeroU32::new(64).unwrap(),
             ..LimitsConfig::default()
         };
-        let identity = Identity::new(store.clone(), clock.clone(), many, many);
+        let sign_in = SignInTerms {
+            per_address: many,
+            per_name: many,
+            rule,
+        };
+        let identity = Identity::new(store.clone(), clock.clone(), vault.seeds(), sign_in);
         let recordings = RecordingConfig {
             dir: folder.path().to_owned(),
             ..RecordingConfig::default()

@@ -60,9 +60,13 @@ impl NotLetIn {
         match self {
             Self::Io(_) => None,
             Self::Unsupported => Some(NStatusCode::LOGON_TYPE_NOT_GRANTED),
-            Self::SignIn(SignInError::Refused) => Some(NStatusCode::LOGON_FAILURE),
+            Self::SignIn(SignInError::Refused | SignInError::Factor(_)) => {
+                Some(NStatusCode::LOGON_FAILURE)
+            }
             Self::SignIn(SignInError::Throttled(_)) => Some(NStatusCode::ACCOUNT_LOCKED_OUT),
-            Self::SignIn(SignInError::Store(_)) => Some(NStatusCode::NO_LOGON_SERVERS),
+            Self::SignIn(SignInError::Store(_) | SignInError::Vault(_)) => {
+                Some(NStatusCode::NO_LOGON_SERVERS)
+            }
         }
     }
 }

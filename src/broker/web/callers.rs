@@ -211,11 +211,11 @@ impl Callers {
                 parent: token.parent,
                 by_cookie: matches!(shown, Shown::Cookie(_)),
             })),
-            Err(SignInError::Refused | SignInError::Throttled(_)) => {
+            Err(SignInError::Refused | SignInError::Throttled(_) | SignInError::Factor(_)) => {
                 debug!("Token for a web target not known");
                 Err(Unknown::Wrong)
             }
-            Err(SignInError::Store(error)) => {
+            Err(error @ (SignInError::Store(_) | SignInError::Vault(_))) => {
                 warn!(%error, "Store failed while a token was looked up");
                 Err(Unknown::Lost)
             }

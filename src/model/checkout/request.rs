@@ -126,6 +126,7 @@ impl Checkout {
         if checkout.state != State::Requested {
             // No vote is needed, but giving still needs the right to approve.
             checkout.eligible(&by)?;
+            by.fresh(checkout.terms.approve_factor_within, now)?;
             return Ok(checkout);
         }
         let version = checkout.version;

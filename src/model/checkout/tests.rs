@@ -36,6 +36,7 @@ fn person(number: u8) -> Principal {
         groups: BTreeSet::new(),
         scopes: Scope::ALL.into_iter().collect(),
         proof: Proof::Password,
+        factor_at: None,
     }
 }
 

@@ -83,6 +83,7 @@ impl Checkout {
         now: Timestamp,
     ) -> Result<Vote, Refusal> {
         let stage = self.may_vote(by, other_approvers)?;
+        by.fresh(self.terms.approve_factor_within, now)?;
         Ok(Vote {
             by: by.user.clone(),
             name: by.name.clone(),

@@ -181,3 +181,32 @@ async fn a_password_is_changed_by_who_knows_it() {
         "{right:?}"
     );
 }
+
+#[tokio::test]
+async fn the_command_line_asks_for_the_code() {
+    let gateway = Gateway::start().await;
+    let mut app = gateway.app_of(&gateway.root).await;
+    let line = Line::stranger();
+    let (url, ca) = (gateway.url(), gateway.ca());
+    let ca = ca.to_str().unwrap();
+    let login = [
+        "login",
+        "--server",
+        &url,
+        "--ca",
+        ca,
+        "--user",
+        "root",
+        "--password-stdin",
+    ];
+    let without = line.feed(&login, &format!("{PASSWORD}\n")).await;
+    assert_ne!(without.code, 0, "{without:?}");
+    assert!(!line.client_toml().exists());
+    let wrong = line.feed(&login, &format!("{PASSWORD}\n000000\n")).await;
+    assert_eq!(wrong.code, 3, "{wrong:?}");
+    assert!(wrong.err.contains("this is not right"), "{wrong:?}");
+    let code = app.code();
+    let right = line.feed(&login, &format!("{PASSWORD}\n{code}\n")).await;
+    assert_eq!(right.code, 0, "{right:?}");
+    assert!(line.must(&["whoami"]).await.contains("root"));
+}

@@ -33,6 +33,8 @@ const STRICT = {
   extension: true,
   recording: "required",
   reveal: "never",
+  approve_factor_within: null,
+  reveal_factor_within: null,
 } as unknown as Terms;
 
 export function PolicyForm({ policy, onClose }: { policy?: Policy; onClose: () => void }) {
@@ -126,6 +128,24 @@ export function PolicyForm({ policy, onClose }: { policy?: Policy; onClose: () =
             value={terms.recording}
             onChange={(recording) => set({ recording: recording as Terms["recording"] })}
           />
+          <Group grow align="flex-start">
+            <TextInput
+              label="A yes needs a second factor of the last"
+              description="10m for example; left empty, none"
+              value={terms.approve_factor_within ?? ""}
+              onChange={(event) => set({ approve_factor_within: event.currentTarget.value || null })}
+              error={wrong("terms.approve_factor_within")}
+            />
+            {terms.reveal === "never" ? null : (
+              <TextInput
+                label="Seeing the secret needs one of the last"
+                description="5m for example; left empty, none"
+                value={terms.reveal_factor_within ?? ""}
+                onChange={(event) => set({ reveal_factor_within: event.currentTarget.value || null })}
+                error={wrong("terms.reveal_factor_within")}
+              />
+            )}
+          </Group>
           <Group>
             <Switch label="One holder at a time" checked={terms.exclusive} onChange={(event) => set({ exclusive: event.currentTarget.checked })} />
             <Switch label="May be extended" checked={terms.extension} onChange={(event) => set({ extension: event.currentTarget.checked })} />

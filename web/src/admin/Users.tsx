@@ -16,6 +16,7 @@ import { type Column, Table } from "../parts/Table";
 import { useIs } from "../shell/me";
 import { useTitle } from "../shell/title";
 import { PasswordForm, UserForm } from "./UserForm";
+import { UserSignIn } from "./UserSignIn";
 
 const NOUNS = ["user", "group", "checkout", "session"];
 
@@ -25,6 +26,7 @@ export function Users() {
   const admin = useIs("admin");
   const [editing, setEditing] = useState<User | "new">();
   const [password, setPassword] = useState<User>();
+  const [signing, setSigning] = useState<User>();
   const [disabling, setDisabling] = useState<User>();
   const named = (name: string) => ({ params: { path: { name } } });
   const disable = useAction((name: string) => told(api.POST("/api/v1/users/{name}/disable", named(name))), NOUNS);
@@ -45,6 +47,7 @@ export function Users() {
             of={row.name}
             acts={[
               { says: "Change", sign: "gear", run: () => setEditing(row) },
+              { says: "How they sign in", sign: "shield", run: () => setSigning(row) },
               { says: "Set a password", sign: "key", run: () => setPassword(row) },
               row.disabled
                 ? { says: "Enable", sign: "check", run: () => enable.mutate(row.name) }
@@ -69,6 +72,7 @@ export function Users() {
       </Shown>
       {editing ? <UserForm {...(editing === "new" ? {} : { user: editing })} onClose={() => setEditing(undefined)} /> : null}
       {password ? <PasswordForm user={password} onClose={() => setPassword(undefined)} /> : null}
+      {signing ? <UserSignIn user={signing} onClose={() => setSigning(undefined)} /> : null}
       <Confirm
         opened={disabling !== undefined}
         onClose={() => setDisabling(undefined)}

@@ -11,6 +11,8 @@ export function inWords(terms: Terms): string[] {
   const lines = [`${asks} may ask, for up to ${wordsOf(terms.maximum_duration)} (${wordsOf(terms.default_duration)} if nothing is said).`];
   lines.push(...terms.approvals.map((stage, index) => stageInWords(stage, index, terms.approvals.length)));
   if (terms.approvals.length === 0) lines.push("Nobody has to approve: it opens at once.");
+  const fresh = terms.approve_factor_within;
+  if (fresh) lines.push(`Whoever says yes has shown a second factor within the last ${wordsOf(fresh)}.`);
   if (terms.admins_approve) lines.push("Admins count as approvers.");
   if (terms.self_approval === "always") lines.push("People may approve their own requests.");
   if (terms.self_approval === "sole-approver") lines.push("Whoever is the only approver may approve their own.");
@@ -24,7 +26,11 @@ export function inWords(terms: Terms): string[] {
   ].filter(Boolean);
   if (limits.length > 0) lines.push(`Limits: ${limits.join(", ")}.`);
   lines.push(recordingInWords(terms));
-  if (terms.reveal === "on-checkout") lines.push("Whoever asks for that may see the secret.");
+  if (terms.reveal === "on-checkout") {
+    const shown = terms.reveal_factor_within;
+    const after = shown ? `, with a second factor shown within the last ${wordsOf(shown)}` : "";
+    lines.push(`Whoever asks for that may see the secret${after}.`);
+  }
   return lines;
 }
 

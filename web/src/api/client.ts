@@ -5,7 +5,9 @@ import createClient from "openapi-fetch";
 import { setTime } from "../text/time";
 import { sentence } from "../text/words";
 import { connection } from "./connection";
+import { type Wanted, proof } from "./proof";
 import type { paths } from "./schema";
+import type { HalfSignedIn, PasskeyProof } from "./types";
 
 /** Why something did not happen, in a sentence for people. */
 export class Failure extends Error {
@@ -35,6 +37,20 @@ interface Problem {
 const OUT_OF_REACH = "The gateway does not answer. Nothing you typed is lost; try again in a moment.";
 
 async function watched(input: Request): Promise<Response> {
+  const again = input.clone();
+  const response = await sent(input);
+  // Whatever asks for a fresh proof waits for it here, and is then asked for once more.
+  const wanted = response.status === 403 ? await wantedProof(response) : undefined;
+  if (!wanted || !(await proof.ask(wanted))) return response;
+  return sent(again);
+}
+
+async function wantedProof(response: Response): Promise<Wanted | undefined> {
+  const body = (await response.clone().json().catch(() => ({}))) as Problem;
+  return body.code === "step-up" || body.code === "prove-again" ? body.code : undefined;
+}
+
+async function sent(input: Request): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(input);
@@ -57,10 +73,11 @@ export async function told<T>(answer: Promise<{ data?: T; error?: unknown; respo
   throw new Failure(response.status, (error ?? {}) as Problem);
 }
 
-/** The cookie's own two routes, which are no part of the API. */
-async function session(method: "POST" | "DELETE", body?: object): Promise<void> {
-  const response = await fetchOwn("/session", method, body);
+/** The cookie's own routes, which are no part of the API. */
+async function session<T>(path: string, method: "POST" | "DELETE", body?: object): Promise<T | undefined> {
+  const response = await fetchOwn(path, method, body);
   if (!response.ok) throw new Failure(response.status, await response.json().catch(() => ({})));
+  return response.status === 204 ? undefined : ((await response.json()) as T);
 }
 
 async function fetchOwn(path: string, method: string, body?: object): Promise<Response> {
@@ -76,5 +93,14 @@ async function fetchOwn(path: string, method: string, body?: object): Promise<Re
   }
 }
 
-export const signIn = (user: string, password: string) => session("POST", { user, password });
-export const signOut = () => session("DELETE");
+/** Nothing where that was all; otherwise what a second factor is to be shown for. */
+export const signIn = (user: string, password: string) => session<HalfSignedIn>("/session", "POST", { user, password });
+
+export type Second = { code: string } | { passkey: PasskeyProof };
+
+export interface Whole {
+  /** To be written down, at the first sign-in with a second factor. */
+  recovery_codes?: string[];
+}
+export const signInWith = (step: string, shown: Second) => session<Whole>("/session/second", "POST", { step, ...shown });
+export const signOut = () => session("/session", "DELETE");

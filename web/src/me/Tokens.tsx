@@ -1,4 +1,4 @@
-// Tokens of programs, and where I am signed in.
+// Tokens of programs. Sign-ins are tokens as well, and stand in a list of their own.
 
 import { Button, Checkbox, Group, Select, Stack, Text, TextInput, Title } from "@mantine/core";
 import { useRef, useState } from "react";
@@ -38,7 +38,7 @@ export function Tokens() {
     <section className="section" aria-labelledby="tokens" style={{ marginTop: 24 }}>
       <div className="section-head">
         <Title order={2} size="h5" id="tokens">
-          Sign-ins and tokens
+          Tokens of programs
         </Title>
         <Button size="xs" variant="default" onClick={() => setMaking(true)}>
           Make a token
@@ -46,7 +46,16 @@ export function Tokens() {
       </div>
       <Failed error={remove.error} />
       <Shown of={tokens} rows={1}>
-        {({ items }) => <Table label="Sign-ins and tokens" columns={columns} rows={items} rowId={(row) => row.id} />}
+        {({ items }) => {
+          const made = items.filter((token) => !token.peer && !token.parent);
+          return made.length > 0 ? (
+            <Table label="Tokens of programs" columns={columns} rows={made} rowId={(row) => row.id} />
+          ) : (
+            <Text size="sm" c="dimmed">
+              None. A program that works for you shows a token instead of your password.
+            </Text>
+          );
+        }}
       </Shown>
       {making ? <TokenForm onClose={() => setMaking(false)} /> : null}
     </section>

@@ -14,6 +14,7 @@ import { Failed, Reading } from "../parts/State";
 import { Frame } from "./Frame";
 import { MeProvider } from "./me";
 import { NotFound } from "./NotFound";
+import { Prove } from "./Prove";
 import { SignInForm, SignInPage } from "./SignIn";
 
 const page = <K extends string>(load: () => Promise<Record<K, React.ComponentType>>, name: K) =>
@@ -65,6 +66,7 @@ export function App() {
       >
         <SignInForm says="Sign in again to go on where you are; nothing you typed is lost." user={known.name} onDone={back} />
       </Modal>
+      <Prove />
       <Frame>
         <Suspense fallback={<Reading />}>
           <Routes>

@@ -1,4 +1,4 @@
-// Signing in with a password. The answer is a cookie that no script sees.
+// Signing in: with a password, and with what must come after it. The answer is a cookie that no script sees.
 
 import { Button, PasswordInput, Stack, Text, TextInput, Title } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
@@ -6,8 +6,10 @@ import { useEffect, useState } from "react";
 
 import { signIn } from "../api/client";
 import { connection } from "../api/connection";
+import type { HalfSignedIn } from "../api/types";
 import { Failed } from "../parts/State";
 import { Mark } from "./Mark";
+import { SecondHalf } from "./SecondHalf";
 
 interface Props {
   says?: string;
@@ -20,12 +22,15 @@ export function SignInForm({ says, user: known = "", onDone }: Props) {
   const [password, setPassword] = useState("");
   const [error, setError] = useState<unknown>();
   const [busy, setBusy] = useState(false);
+  const [half, setHalf] = useState<HalfSignedIn>();
   const go = async () => {
     setBusy(true);
     setError(undefined);
     try {
-      await signIn(user.trim(), password);
-      onDone(user.trim());
+      const half = await signIn(user.trim(), password);
+      if (half) setHalf(half);
+      else onDone(user.trim());
+      setPassword("");
     } catch (failure) {
       setPassword("");
       setError(failure);
@@ -33,6 +38,13 @@ export function SignInForm({ says, user: known = "", onDone }: Props) {
       setBusy(false);
     }
   };
+  if (half) {
+    const over = (why: unknown) => {
+      setHalf(undefined);
+      setError(why);
+    };
+    return <SecondHalf half={half} onDone={() => onDone(user.trim())} onOver={over} />;
+  }
   return (
     <Stack
       component="form"

@@ -6,6 +6,7 @@
 
 mod besides;
 mod proof;
+mod second;
 
 use std::net::SocketAddr;
 
@@ -22,7 +23,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info};
 
 pub use self::proof::methods;
-use self::{besides::audit_refused, proof::Means};
+use self::{besides::audit_refused, proof::Means, second::HalfWay};
 use super::{
     SshBroker,
     asking::SigningIn,
@@ -55,6 +56,8 @@ pub struct FromPerson {
     unwelcome: Option<Told>,
     /// Who stands in the hall, from where one may jump.
     in_hall: Option<Principal>,
+    /// Their password was right, and their second factor is to come.
+    half: Option<HalfWay>,
     /// They are asked what they need before they are let in.
     signing_in: Option<SigningIn>,
     /// They are not asked for ever.
@@ -83,6 +86,7 @@ impl FromPerson {
             proven: None,
             unwelcome: None,
             in_hall: None,
+            half: None,
             signing_in: None,
             hurry: None,
             filed: None,

@@ -22,7 +22,7 @@ use crate::{
         jump::Guest,
         login::Login,
     },
-    identity::{Door, SignInError},
+    identity::{Door, Shown, SignInError},
     model::{principal::Principal, session::KillReason},
 };
 
@@ -88,6 +88,9 @@ impl FromPerson {
     ) -> Result<Auth, russh::Error> {
         if let Some(auth) = self.questions(user, &mut response).await {
             return Ok(auth);
+        }
+        if let Some(half) = self.half.take() {
+            return self.second(user, half, response).await;
         }
         let Some(mut response) = response else {
             return Ok(Auth::Partial {
@@ -240,16 +243,20 @@ impl FromPerson {
     ) -> Result<Auth, russh::Error> {
         let name = self.name_of(user);
         let identity = self.broker.gate().identity();
-        let proven = identity
+        let shown = identity
             .password(&name, password, self.peer.ip(), Door::Ssh)
             .await;
-        self.prove(user, proven, means).await
+        match shown {
+            Ok(Shown::Half(half)) => Ok(self.half_way(user, half, means)),
+            Ok(Shown::Proven(principal)) => self.prove(user, Ok(principal), means).await,
+            Err(error) => self.prove(user, Err(error), means).await,
+        }
     }
 }
 
 /// Every way of signing in stays open after a failure, and the answer does not say which
 /// would have been right.
-fn rejected() -> Auth {
+pub(super) fn rejected() -> Auth {
     Auth::Reject {
         proceed_with_methods: Some(methods()),
         partial_success: false,
