@@ -221,7 +221,7 @@ async fn the_pages_of_admins_and_auditors_hold_at_a_desk_and_on_a_phone() {
         ),
         ("admin-users", "/admin/users", "Carol Chen"),
         ("admin-groups", "/admin/groups", "Databases"),
-        ("me", "/me", "Sign-ins and tokens"),
+        ("me", "/me", "Sign out everywhere"),
         (
             "nowhere",
             "/admin/nowhere",

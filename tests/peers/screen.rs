@@ -114,17 +114,20 @@ impl Window {
         let wide = self.run(wide).await.as_f64().unwrap();
         assert!(wide <= 1.0, "{name} is {wide} px wider than the screen");
         let complaints = self.complaints().await;
-        // Who is not signed in yet is answered 401, which browsers write down.
-        let loud: Vec<_> = complaints.iter().filter(|it| !it.contains("401")).collect();
+        // Who is not signed in yet is answered 401, and a wrong code 422; browsers write that down.
+        let answers = ["status of 401", "status of 422"];
+        let is_answer = |it: &&String| answers.iter().any(|answer| it.contains(answer));
+        let loud: Vec<_> = complaints.iter().filter(|it| !is_answer(it)).collect();
         assert!(loud.is_empty(), "{name}: {loud:#?}");
     }
 
-    /// Until nothing moves any more.
+    /// Until nothing moves any more; behind a question something may go on until it is answered.
     async fn settled(&self) {
         let still = async || {
-            let script = "return document.getAnimations().filter(one => \
-                one.playState === 'running').length === 0 \
-                && !document.querySelector('[aria-label=Loading]')";
+            let script = "const asks = document.querySelector('[role=dialog]'); \
+                const all = asks ? asks.getAnimations({subtree: true}) : document.getAnimations(); \
+                return all.filter(one => one.playState === 'running').length === 0 \
+                && !(asks ?? document).querySelector('[aria-label=Loading]')";
             (self.run(script).await == true).then_some(())
         };
         self.wait_for("rest", still).await;
