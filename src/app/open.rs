@@ -16,7 +16,7 @@ use crate::{
         authority::{AuthorityRow, Which},
         node::Node,
     },
-    vault::{self, IdentityKey, SealedAuthority, SigningKey, Vault, VaultError, entropy, keyfile},
+    vault::{self, IdentityKey, SigningKey, Vault, VaultError, WrappedKey, entropy, keyfile},
 };
 
 /// How far behind the newest audit event the wall clock may be before it is worth a word.
@@ -85,16 +85,16 @@ async fn kept_or_made(
     store: &Store,
     which: Which,
     now: Timestamp,
-    make: impl FnOnce() -> Result<(String, SealedAuthority), VaultError>,
+    make: impl FnOnce() -> Result<(String, WrappedKey), VaultError>,
 ) -> Result<String, StartError> {
     if let Some(row) = store::authority::load(store, which).await? {
         return Ok(row.public_key);
     }
-    let (public_key, sealed) = make()?;
+    let (public_key, key) = make()?;
     let row = AuthorityRow {
         public_key,
-        wrapped: sealed.wrapped,
-        kek_id: sealed.kek_id,
+        wrapped: key.bytes,
+        kek_id: key.kek_id,
     };
     let mut tx = store.begin().await?;
     // Another node may have been faster.

@@ -27,10 +27,7 @@ use crate::{
         recording::KeyRow,
         secret::SealedRow,
     },
-    vault::{
-        ChannelSecrets, RecordingKeys, SealedAuthority, SealedSecret, SecretField, Seeds, Vault,
-        WrappedKey,
-    },
+    vault::{ChannelSecrets, RecordingKeys, SealedSecret, SecretField, Seeds, Vault, WrappedKey},
 };
 
 #[derive(Subcommand)]
@@ -147,17 +144,17 @@ async fn rewrap_authority(
     let Some(before) = row.filter(|row| row.kek_id != key) else {
         return Ok(0);
     };
-    let sealed = SealedAuthority {
-        wrapped: before.wrapped.clone(),
+    let sealed = WrappedKey {
+        bytes: before.wrapped.clone(),
         kek_id: before.kek_id.clone(),
     };
     let rewrapped = match which {
         Which::User => vault.rewrap_authority(&sealed),
         Which::WebIdentity => vault.rewrap_identity_key(&sealed),
     };
-    let SealedAuthority { wrapped, kek_id } = rewrapped.map_err(fault)?;
+    let WrappedKey { bytes, kek_id } = rewrapped.map_err(fault)?;
     let after = AuthorityRow {
-        wrapped,
+        wrapped: bytes,
         kek_id,
         ..before.clone()
     };

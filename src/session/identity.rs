@@ -12,7 +12,7 @@ use super::Session;
 use crate::{
     model::{principal::Principal, web::IdentityClaims},
     store::{self, StoreError, authority::Which},
-    vault::{IdentityKey, SealedAuthority, VaultError},
+    vault::{IdentityKey, VaultError, WrappedKey},
 };
 
 /// Clocks differ by less, and whoever gets hold of one has it for no longer.
@@ -45,8 +45,8 @@ impl Session {
         let row = store::authority::load(&parts.store, Which::WebIdentity).await?;
         let row = row.ok_or(IdentityError::Missing)?;
         let public = IdentityKey::parse(&row.public_key)?;
-        let sealed = SealedAuthority {
-            wrapped: row.wrapped,
+        let sealed = WrappedKey {
+            bytes: row.wrapped,
             kek_id: row.kek_id,
         };
         let now = self.now();

@@ -24,7 +24,7 @@ use crate::{
         time::Timestamp,
     },
     store::{self, authority::Which},
-    vault::{Claims, SealedAuthority, VaultError, entropy},
+    vault::{Claims, VaultError, WrappedKey, entropy},
 };
 
 /// A certificate begins before it was signed: the target's clock may be behind.
@@ -40,8 +40,8 @@ impl Gate {
         let name = || session.account.name.to_string();
         let row = store::authority::load(&parts.store, Which::User).await?;
         let row = row.ok_or_else(|| CredentialError::Missing(name()))?;
-        let sealed = SealedAuthority {
-            wrapped: row.wrapped,
+        let sealed = WrappedKey {
+            bytes: row.wrapped,
             kek_id: row.kek_id,
         };
         let failed = |source| CredentialError::Sealed {

@@ -6,6 +6,8 @@
 
 use std::net::IpAddr;
 
+use super::{Vault, VaultError, WrappedKey, entropy};
+use crate::model::{permit::Permit, target::Account, time::Timestamp};
 use russh::keys::{
     Certificate, PrivateKey, PublicKey,
     ssh_key::{
@@ -14,18 +16,6 @@ use russh::keys::{
         private::{Ed25519Keypair, KeypairData},
     },
 };
-use zeroize::Zeroizing;
-
-use super::{Vault, VaultError, entropy, envelope};
-use crate::model::{permit::Permit, target::Account, time::Timestamp};
-
-/// A key of the gateway's own as the store keeps it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SealedAuthority {
-    pub wrapped: Vec<u8>,
-    /// The vault key that wraps it.
-    pub kek_id: String,
-}
 
 /// What a certificate says besides whose it is.
 pub struct Claims {
@@ -47,49 +37,14 @@ const COMMENT: &str = "doorward user authority";
 
 impl Vault {
     /// A new authority: what targets are to trust, and its sealed key.
-    pub fn make_authority(&self) -> Result<(PublicKey, SealedAuthority), VaultError> {
-        self.reload()?;
-        let seed = Zeroizing::new(entropy());
-        let public = private(&seed)?.public_key().clone();
-        Ok((public, self.seal_key(&PLACE, &seed)?))
-    }
-
-    /// A key of the gateway's own, sealed for its place.
-    pub(super) fn seal_key(
-        &self,
-        place: &[&str],
-        key: &[u8; 32],
-    ) -> Result<SealedAuthority, VaultError> {
-        self.with_keyring(|keyring| {
-            let kek = keyring.newest();
-            Ok(SealedAuthority {
-                wrapped: envelope::wrap(kek, place, key),
-                kek_id: kek.id.clone(),
-            })
-        })
-    }
-
-    pub(super) fn rewrap_key(
-        &self,
-        place: &[&str],
-        sealed: &SealedAuthority,
-    ) -> Result<SealedAuthority, VaultError> {
-        self.with_key(&sealed.kek_id, |keyring, kek| {
-            let key = envelope::unwrap(kek, place, &sealed.wrapped)?;
-            let newest = keyring.newest();
-            Ok(SealedAuthority {
-                wrapped: envelope::wrap(newest, place, &key),
-                kek_id: newest.id.clone(),
-            })
-        })
+    pub fn make_authority(&self) -> Result<(PublicKey, WrappedKey), VaultError> {
+        let (seed, wrapped) = self.make_key(&PLACE)?;
+        Ok((private(&seed)?.public_key().clone(), wrapped))
     }
 
     /// The same authority under the newest vault key.
-    pub fn rewrap_authority(
-        &self,
-        sealed: &SealedAuthority,
-    ) -> Result<SealedAuthority, VaultError> {
-        self.rewrap_key(&PLACE, sealed)
+    pub fn rewrap_authority(&self, wrapped: &WrappedKey) -> Result<WrappedKey, VaultError> {
+        self.rewrap_key(&PLACE, wrapped)
     }
 
     /// Vouches for `key` as the account that the permit is for.
@@ -97,16 +52,14 @@ impl Vault {
         &self,
         permit: &Permit,
         account: &Account,
-        sealed: &SealedAuthority,
+        wrapped: &WrappedKey,
         key: &PublicKey,
         claims: Claims,
     ) -> Result<Certificate, VaultError> {
         if *permit.account() != account.id {
             return Err(VaultError::OtherAccount);
         }
-        let seed = self.with_key(&sealed.kek_id, |_, kek| {
-            envelope::unwrap(kek, &PLACE, &sealed.wrapped)
-        })?;
+        let seed = self.open_key(&PLACE, wrapped)?;
         let until = claims.until.min(permit.until());
         let certificate = certificate(account, key, &claims, until, &private(&seed)?);
         certificate.map_err(VaultError::Certificate)

@@ -12,7 +12,7 @@ use aws_lc_rs::{
 use data_encoding::BASE64URL_NOPAD;
 use zeroize::Zeroizing;
 
-use super::{SealedAuthority, Vault, VaultError, envelope};
+use super::{Vault, VaultError, WrappedKey};
 use crate::model::{permit::Permit, web::Jwk};
 
 const PLACE: [&str; 1] = ["doorward web identity"];
@@ -55,8 +55,7 @@ impl IdentityKey {
 
 impl Vault {
     /// A new key: what targets verify with, and its sealed half.
-    pub fn make_identity_key(&self) -> Result<(IdentityKey, SealedAuthority), VaultError> {
-        self.reload()?;
+    pub fn make_identity_key(&self) -> Result<(IdentityKey, WrappedKey), VaultError> {
         let failed = |_| VaultError::Signature;
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(failed)?;
         let private = pair.private_key().as_be_bytes().map_err(failed)?;
@@ -68,28 +67,23 @@ impl Vault {
         );
         let public = pair.public_key().as_ref().try_into();
         let public = IdentityKey(public.map_err(|_| VaultError::Signature)?);
-        Ok((public, self.seal_key(&PLACE, &private)?))
+        Ok((public, self.wrap_key(&PLACE, &private)?))
     }
 
     /// The same key under the newest vault key.
-    pub fn rewrap_identity_key(
-        &self,
-        sealed: &SealedAuthority,
-    ) -> Result<SealedAuthority, VaultError> {
-        self.rewrap_key(&PLACE, sealed)
+    pub fn rewrap_identity_key(&self, wrapped: &WrappedKey) -> Result<WrappedKey, VaultError> {
+        self.rewrap_key(&PLACE, wrapped)
     }
 
     /// Signs what is said about the one whom the permit is for.
     pub fn sign_identity(
         &self,
         _permit: &Permit,
-        sealed: &SealedAuthority,
+        wrapped: &WrappedKey,
         public: &IdentityKey,
         message: &[u8],
     ) -> Result<Vec<u8>, VaultError> {
-        let private = self.with_key(&sealed.kek_id, |_, kek| {
-            envelope::unwrap(kek, &PLACE, &sealed.wrapped)
-        })?;
+        let private = self.open_key(&PLACE, wrapped)?;
         let pair = EcdsaKeyPair::from_private_key_and_public_key(
             &ECDSA_P256_SHA256_FIXED_SIGNING,
             &*private,

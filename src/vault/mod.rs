@@ -16,6 +16,7 @@ mod seed;
 mod signing;
 #[cfg(test)]
 mod tests;
+mod wrapped;
 
 use std::{
     collections::BTreeSet,
@@ -27,17 +28,18 @@ use tracing::info;
 use zeroize::Zeroizing;
 
 pub use self::{
-    authority::{Claims, SealedAuthority},
+    authority::Claims,
     channel_secret::ChannelSecrets,
     envelope::SealedSecret,
     identity_key::IdentityKey,
     keyfile::KeyFileError,
     keyring::KeyringError,
     one_time::OneTime,
-    recording_key::{RecordingKey, RecordingKeys, WrappedKey},
+    recording_key::{RecordingKey, RecordingKeys},
     secret::{NotASecretField, Secret, SecretField},
     seed::{Seed, Seeds},
     signing::{SigningKey, SigningKeyError, is_signed_by},
+    wrapped::WrappedKey,
 };
 use self::{
     envelope::Place,

@@ -3,24 +3,14 @@
 //! Makes, opens and rewraps them. Keeps none and reads no recording; whoever holds a
 //! `RecordingKeys` can open recordings and no account's secret.
 
-use std::fmt;
-
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use zeroize::Zeroizing;
 
-use super::{Vault, VaultError, entropy, envelope};
+use super::{Vault, VaultError, WrappedKey};
 use crate::model::ids::RecordingId;
 
 /// What opens one recording. Wiped when dropped; it cannot be copied or shown.
 pub struct RecordingKey(Zeroizing<[u8; 32]>);
-
-/// A recording's key as the store keeps it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct WrappedKey {
-    pub bytes: Vec<u8>,
-    /// The vault key that wraps it.
-    pub kek_id: String,
-}
 
 /// The half of the vault that knows recordings' keys and nothing else.
 #[derive(Clone)]
@@ -33,17 +23,8 @@ impl RecordingKeys {
 
     /// A new key for one recording, under the newest vault key.
     pub fn make(&self, recording: &RecordingId) -> Result<(RecordingKey, WrappedKey), VaultError> {
-        // As for secrets: what is wrapped by a key on its way out would be lost with it.
-        self.0.reload()?;
-        let key = RecordingKey(Zeroizing::new(entropy()));
-        let wrapped = self.0.with_keyring(|keyring| {
-            let kek = keyring.newest();
-            Ok(WrappedKey {
-                bytes: envelope::wrap(kek, &place(recording), &key.0),
-                kek_id: kek.id.clone(),
-            })
-        })?;
-        Ok((key, wrapped))
+        let (key, wrapped) = self.0.make_key(&place(recording))?;
+        Ok((RecordingKey(key), wrapped))
     }
 
     pub fn open(
@@ -51,10 +32,9 @@ impl RecordingKeys {
         recording: &RecordingId,
         wrapped: &WrappedKey,
     ) -> Result<RecordingKey, VaultError> {
-        let key = self.0.with_key(&wrapped.kek_id, |_, kek| {
-            envelope::unwrap(kek, &place(recording), &wrapped.bytes)
-        })?;
-        Ok(RecordingKey(key))
+        self.0
+            .open_key(&place(recording), wrapped)
+            .map(RecordingKey)
     }
 
     /// The same key under the newest vault key.
@@ -63,14 +43,7 @@ impl RecordingKeys {
         recording: &RecordingId,
         wrapped: &WrappedKey,
     ) -> Result<WrappedKey, VaultError> {
-        self.0.with_key(&wrapped.kek_id, |keyring, kek| {
-            let key = envelope::unwrap(kek, &place(recording), &wrapped.bytes)?;
-            let newest = keyring.newest();
-            Ok(WrappedKey {
-                bytes: envelope::wrap(newest, &place(recording), &key),
-                kek_id: newest.id.clone(),
-            })
-        })
+        self.0.rewrap_key(&place(recording), wrapped)
     }
 }
 
@@ -118,12 +91,4 @@ fn nonce(number: u64) -> Nonce {
 
 fn place(recording: &RecordingId) -> [&str; 2] {
     ["doorward recording key", recording.as_str()]
-}
-
-impl fmt::Debug for WrappedKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WrappedKey")
-            .field("kek_id", &self.kek_id)
-            .finish_non_exhaustive()
-    }
 }

@@ -5,7 +5,7 @@
 
 use zeroize::Zeroizing;
 
-use super::{Vault, VaultError, WrappedKey, entropy, envelope};
+use super::{Vault, VaultError, WrappedKey};
 use crate::model::ids::UserId;
 
 /// What RFC 4226 recommends for HMAC-SHA-1.
@@ -34,36 +34,17 @@ impl Vault {
 impl Seeds {
     /// A new seed for a user, under the newest vault key.
     pub fn make(&self, user: &UserId) -> Result<(Seed, WrappedKey), VaultError> {
-        // As for secrets: what is wrapped by a key on its way out would be lost with it.
-        self.0.reload()?;
-        let seed = Seed(Zeroizing::new(entropy()));
-        let wrapped = self.0.with_keyring(|keyring| {
-            let kek = keyring.newest();
-            Ok(WrappedKey {
-                bytes: envelope::wrap(kek, &place(user), &seed.0),
-                kek_id: kek.id.clone(),
-            })
-        })?;
-        Ok((seed, wrapped))
+        let (seed, wrapped) = self.0.make_key(&place(user))?;
+        Ok((Seed(seed), wrapped))
     }
 
     pub fn open(&self, user: &UserId, wrapped: &WrappedKey) -> Result<Seed, VaultError> {
-        let seed = self.0.with_key(&wrapped.kek_id, |_, kek| {
-            envelope::unwrap(kek, &place(user), &wrapped.bytes)
-        })?;
-        Ok(Seed(seed))
+        self.0.open_key(&place(user), wrapped).map(Seed)
     }
 
     /// The same seed under the newest vault key.
     pub fn rewrap(&self, user: &UserId, wrapped: &WrappedKey) -> Result<WrappedKey, VaultError> {
-        self.0.with_key(&wrapped.kek_id, |keyring, kek| {
-            let seed = envelope::unwrap(kek, &place(user), &wrapped.bytes)?;
-            let newest = keyring.newest();
-            Ok(WrappedKey {
-                bytes: envelope::wrap(newest, &place(user), &seed),
-                kek_id: newest.id.clone(),
-            })
-        })
+        self.0.rewrap_key(&place(user), wrapped)
     }
 }
 

@@ -173,7 +173,7 @@ fn the_authority_vouches_for_one_account_and_no_longer_than_the_permit() {
     };
     let subject = vault.make_authority().unwrap().0;
     let late = Timestamp::from_millis(permit.until().millis() + 60_000);
-    let certify = |sealed: &SealedAuthority, account: &Account| {
+    let certify = |sealed: &WrappedKey, account: &Account| {
         vault.certify(&permit, account, sealed, &subject, claims(late))
     };
     let signed = certify(&sealed, &root(&one)).unwrap();
@@ -188,7 +188,7 @@ fn the_authority_vouches_for_one_account_and_no_longer_than_the_permit() {
     let refused = certify(&sealed, &root(&other));
     assert!(matches!(refused, Err(VaultError::OtherAccount)));
     let mut damaged = sealed.clone();
-    damaged.wrapped[20] ^= 1;
+    damaged.bytes[20] ^= 1;
     let refused = certify(&damaged, &root(&one));
     assert!(matches!(refused, Err(VaultError::NotAuthentic)));
 
