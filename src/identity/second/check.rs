@@ -105,13 +105,29 @@ impl Identity {
         }
     }
 
-    /// Makes it the last time that this was right. `Conflict` if it was before.
-    pub(super) async fn take(
+    /// A transaction in which this was right for the last time; refused if it was before.
+    pub(super) async fn taken(
         &self,
-        tx: &mut Tx,
         user: &User,
         matched: &Matched,
-    ) -> Result<(), StoreError> {
+        peer: IpAddr,
+        door: Door,
+    ) -> Result<Tx, SignInError> {
+        let mut tx = self.0.store.begin().await?;
+        match self.take(&mut tx, user, matched).await {
+            Err(StoreError::Conflict) => {
+                drop(tx);
+                Err(self.wrong(user, peer, door).await)
+            }
+            taken => {
+                taken?;
+                Ok(tx)
+            }
+        }
+    }
+
+    /// `Conflict` if it was right before.
+    async fn take(&self, tx: &mut Tx, user: &User, matched: &Matched) -> Result<(), StoreError> {
         match matched {
             Matched::App(step) => store::factor::take_step(tx, &user.id, *step).await?,
             Matched::Passkey {
@@ -163,7 +179,7 @@ impl Identity {
         Ok(tx.commit().await?)
     }
 
-    pub(super) async fn wrong(&self, user: &User, peer: IpAddr, door: Door) -> SignInError {
+    async fn wrong(&self, user: &User, peer: IpAddr, door: Door) -> SignInError {
         let actor = Actor::Nobody {
             claimed: user.name.to_string(),
             peer: peer.to_string(),

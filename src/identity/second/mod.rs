@@ -129,14 +129,7 @@ impl Identity {
             return Ok(self.whole(&user, FactorKind::App, codes));
         }
         let matched = self.matched(&user, shown, &hash, peer, door).await?;
-        let mut tx = self.0.store.begin().await?;
-        match self.take(&mut tx, &user, &matched).await {
-            Err(StoreError::Conflict) => {
-                drop(tx);
-                return Err(self.wrong(&user, peer, door).await);
-            }
-            taken => taken?,
-        }
+        let mut tx = self.taken(&user, &matched, peer, door).await?;
         match store::step::spend(&mut tx, &hash).await {
             Err(StoreError::NotFound(_)) => return Err(FactorError::StepOver.into()),
             spent => spent?,
@@ -172,14 +165,7 @@ impl Identity {
         let matched = self
             .matched(&user, shown, token.as_str(), peer, door)
             .await?;
-        let mut tx = self.0.store.begin().await?;
-        match self.take(&mut tx, &user, &matched).await {
-            Err(StoreError::Conflict) => {
-                drop(tx);
-                return Err(self.wrong(&user, peer, door).await);
-            }
-            taken => taken?,
-        }
+        let tx = self.taken(&user, &matched, peer, door).await?;
         self.note_proof(tx, by, token, Some(matched.kind())).await
     }
 
