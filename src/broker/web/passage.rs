@@ -142,14 +142,11 @@ impl Passage<'_> {
             let again = again.filter(|_| !why.is_parse());
             request = match unsent.map(|unsent| *unsent).or(again) {
                 Some(request) if was_known => request,
-                Some(request) if others > 0 => {
+                again => {
                     self.failed_at(&at, &why);
-                    others -= 1;
-                    request
-                }
-                _ => {
-                    self.failed_at(&at, &why);
-                    return Err(self.no_answer(&why));
+                    let again = again.filter(|_| others > 0);
+                    others = others.saturating_sub(1);
+                    again.ok_or_else(|| self.no_answer(&why))?
                 }
             };
         }
