@@ -153,20 +153,33 @@ pub struct Place {
 
 impl Scope {
     pub fn takes(&self, event: Event, place: &Place) -> bool {
+        let Self {
+            events,
+            targets,
+            labels,
+            groups,
+        } = self;
         // Who tries a channel tries it, whatever else goes there.
-        if event == Event::Test {
-            return true;
-        }
-        let of_target = (self.targets.is_empty() && self.labels.is_empty())
-            || place
-                .target
-                .as_ref()
-                .is_some_and(|target| self.targets.contains(target))
-            || place.labels.iter().any(|label| self.labels.contains(label));
-        (self.events.is_empty() || self.events.contains(&event))
-            && of_target
-            && (self.groups.is_empty() || !self.groups.is_disjoint(&place.groups))
+        event == Event::Test || fits((events, targets, labels, groups), event, place)
     }
+}
+
+/// What a scope and a subscription hold back with.
+type Sets<'a> = (
+    &'a BTreeSet<Event>,
+    &'a BTreeSet<TargetName>,
+    &'a BTreeSet<String>,
+    &'a BTreeSet<GroupName>,
+);
+
+fn fits((events, targets, labels, groups): Sets<'_>, event: Event, place: &Place) -> bool {
+    let named = |target| targets.contains(target);
+    let of_target = (targets.is_empty() && labels.is_empty())
+        || place.target.as_ref().is_some_and(named)
+        || place.labels.iter().any(|label| labels.contains(label));
+    (events.is_empty() || events.contains(&event))
+        && of_target
+        && (groups.is_empty() || !groups.is_disjoint(&place.groups))
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -229,13 +242,14 @@ pub enum Subject {
 
 impl Subscription {
     pub fn takes(&self, event: Event, place: &Place) -> bool {
-        let scope = Scope {
-            events: self.events.clone(),
-            targets: self.targets.clone(),
-            labels: self.labels.clone(),
-            groups: self.groups.clone(),
-        };
-        event != Event::Test && scope.takes(event, place)
+        let Self {
+            events,
+            targets,
+            labels,
+            groups,
+            ..
+        } = self;
+        event != Event::Test && fits((events, targets, labels, groups), event, place)
     }
 }
 
