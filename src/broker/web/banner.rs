@@ -4,6 +4,8 @@
 //! Put behind the document's last byte, so that nothing of it has to be understood. A page
 //! whose policy forbids the script shows a plain line instead; nothing of a policy is loosened.
 
+use std::sync::Arc;
+
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
     body::Bytes,
@@ -88,14 +90,11 @@ impl Proxy {
     /// How long the check-out lasts that is open here now. Looking is no use of it.
     pub async fn time_left(
         &self,
-        visit: &Visit,
+        visit: &Arc<Visit>,
         place: &Place,
         request: &Request<Unread>,
     ) -> Result<Response<Body>, Answer> {
-        let from = visit.peer.ip();
-        let caller = self.callers.who(request.headers(), place.host(), from);
-        let caller = caller.await?;
-        own::not_from_elsewhere(request, place)?;
+        let caller = self.looking(visit, place, request).await?;
         let account = own::account(request, &caller)?;
         let target = &place.target;
         let session = self.sessions.standing(&caller, target, account.as_ref());

@@ -65,8 +65,8 @@ impl Proxy {
         }
     }
 
-    /// Who sends a form of the gateway's own page on this host.
-    async fn at_own_page(
+    /// Who is here, at something of the gateway's own.
+    async fn here(
         &self,
         visit: &Arc<Visit>,
         place: &Place,
@@ -75,6 +75,29 @@ impl Proxy {
         let from = visit.peer.ip();
         let caller = self.callers.who(headers, place.host(), from).await?;
         visit.signed_in(&caller.principal, &self.gate);
+        Ok(caller)
+    }
+
+    /// Who looks at something of the gateway's own that only its page on this host asks for.
+    pub async fn looking(
+        &self,
+        visit: &Arc<Visit>,
+        place: &Place,
+        request: &Request<Unread>,
+    ) -> Result<Arc<Caller>, Answer> {
+        let caller = self.here(visit, place, request.headers()).await?;
+        not_from_elsewhere(request, place)?;
+        Ok(caller)
+    }
+
+    /// Who sends a form of the gateway's own page on this host.
+    async fn at_own_page(
+        &self,
+        visit: &Arc<Visit>,
+        place: &Place,
+        headers: &HeaderMap,
+    ) -> Result<Arc<Caller>, Answer> {
+        let caller = self.here(visit, place, headers).await?;
         if !page::is_same_origin(headers, &place.authority) {
             return Err(Answer::forbidden(
                 "cross-origin",

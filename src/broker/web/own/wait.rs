@@ -52,11 +52,7 @@ impl Proxy {
         place: &Place,
         request: &Request<Unread>,
     ) -> Result<Response<Body>, Answer> {
-        let from = visit.peer.ip();
-        let caller = self.callers.who(request.headers(), place.host(), from);
-        let caller = caller.await?;
-        visit.signed_in(&caller.principal, &self.gate);
-        super::not_from_elsewhere(request, place)?;
+        let caller = self.looking(visit, place, request).await?;
         let query = request.uri().query().unwrap_or_default();
         let fields = Fields::read(query.as_bytes());
         let fields = fields.map_err(|error| Answer::bad_request("form", error.to_string()))?;
