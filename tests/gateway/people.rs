@@ -70,6 +70,13 @@ impl Gateway {
         id
     }
 
+    /// A web target with an account `ops` that holds this secret; answers the account.
+    pub async fn enter_web(&self, target: Value, secret: Value) -> Value {
+        let account = json!({ "name": "ops", "targets": [target["name"]], "secret": secret });
+        self.post(&self.root, "/targets", target).await;
+        self.post(&self.root, "/accounts", account).await
+    }
+
     /// Lets a target stand under a policy of its own with these terms.
     pub async fn under(&self, target: &str, terms: Value) {
         let name = format!("of-{target}");

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::{
-    nginx::{Nginx, SECRET, basic},
+    nginx::{Nginx, SECRET, basic, secret},
     support::{Gateway, PASSWORD, text},
     window::{Window, holding},
 };
@@ -12,15 +12,7 @@ use crate::{
 #[tokio::test]
 async fn p3_p10_chromium_signs_in_asks_is_served_cut_off_and_told_why() {
     let (gateway, nginx, window) = tokio::join!(Gateway::start(), Nginx::start(), Window::open());
-    let target = json!({
-        "name": "wiki",
-        "address": format!("127.0.0.1:{}", nginx.port),
-        "web": { "tls": false, "sign_in": { "by": "basic" } },
-    });
-    gateway.post(&gateway.root, "/targets", target).await;
-    let secret = json!({ "kind": "password", "value": SECRET });
-    let account = json!({ "name": "ops", "targets": ["wiki"], "secret": secret });
-    gateway.post(&gateway.root, "/accounts", account).await;
+    gateway.enter_web(nginx.target("wiki"), secret()).await;
     let (_, bob) = gateway.people().await;
 
     let url = format!(
@@ -102,18 +94,8 @@ async fn p3_p10_chromium_signs_in_asks_is_served_cut_off_and_told_why() {
 #[tokio::test]
 async fn chromium_shows_how_long_access_lasts_and_that_it_is_over() {
     let (gateway, nginx, window) = tokio::join!(Gateway::start(), Nginx::start(), Window::open());
-    let policy = json!({ "name": "wiki", "terms": { "page_banner": true } });
-    gateway.post(&gateway.root, "/policies", policy).await;
-    let target = json!({
-        "name": "wiki",
-        "policy": "wiki",
-        "address": format!("127.0.0.1:{}", nginx.port),
-        "web": { "tls": false, "sign_in": { "by": "basic" } },
-    });
-    gateway.post(&gateway.root, "/targets", target).await;
-    let secret = json!({ "kind": "password", "value": SECRET });
-    let account = json!({ "name": "ops", "targets": ["wiki"], "secret": secret });
-    gateway.post(&gateway.root, "/accounts", account).await;
+    gateway.enter_web(nginx.target("wiki"), secret()).await;
+    gateway.under("wiki", json!({ "page_banner": true })).await;
     let (alice, bob) = gateway.people().await;
     let id = gateway.check_out(&alice, &bob, "wiki").await;
     let port = gateway.web.port();

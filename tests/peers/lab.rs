@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use crate::{
-    nginx::SECRET,
+    nginx::{SECRET, secret},
     sshd::free_port,
     support::{Gateway, text},
     window::{Window, holding},
@@ -136,10 +136,7 @@ async fn p2_p3_p10_jupyterlab_runs_cells_until_the_check_out_is_revoked() {
             "by": "header", "name": "Authorization", "template": "token {secret}",
         } },
     });
-    gateway.post(&gateway.root, "/targets", target).await;
-    let secret = json!({ "kind": "password", "value": SECRET });
-    let account = json!({ "name": "ops", "targets": ["lab"], "secret": secret });
-    gateway.post(&gateway.root, "/accounts", account).await;
+    gateway.enter_web(target, secret()).await;
     let (_, bob) = gateway.people().await;
 
     let port = gateway.web.port();

@@ -2,11 +2,10 @@
 
 use std::process::Stdio;
 
-use serde_json::json;
 use tokio::process::Command;
 
 use crate::{
-    nginx::{Nginx, SECRET},
+    nginx::{Nginx, secret},
     support::Gateway,
 };
 
@@ -45,15 +44,7 @@ fn counted(said: &str, line: &str, what: &str) -> u64 {
 #[tokio::test]
 async fn each_stream_of_a_load_is_answered_and_after_the_end_each_is_refused() {
     let (gateway, nginx) = tokio::join!(Gateway::start(), Nginx::start());
-    let target = json!({
-        "name": "wiki",
-        "address": format!("127.0.0.1:{}", nginx.port),
-        "web": { "tls": false, "sign_in": { "by": "basic" } },
-    });
-    gateway.post(&gateway.root, "/targets", target).await;
-    let secret = json!({ "kind": "password", "value": SECRET });
-    let account = json!({ "name": "ops", "targets": ["wiki"], "secret": secret });
-    gateway.post(&gateway.root, "/accounts", account).await;
+    gateway.enter_web(nginx.target("wiki"), secret()).await;
     let (alice, bob) = gateway.people().await;
     let id = gateway.check_out(&alice, &bob, "wiki").await;
 

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     apps::{App, Own},
-    nginx::SECRET,
+    nginx::{SECRET, secret},
     support::{Gateway, text},
     window::{Window, holding},
 };
@@ -26,10 +26,7 @@ async fn p3_chromium_uses_an_application_behind_a_form_and_never_sees_the_form()
             "log_out": { "path": "/logout", "method": "post", "page": "/notes" },
         } },
     });
-    gateway.post(&gateway.root, "/targets", target).await;
-    let secret = json!({ "kind": "password", "value": SECRET });
-    let account = json!({ "name": "ops", "targets": ["notes"], "secret": secret });
-    gateway.post(&gateway.root, "/accounts", account).await;
+    gateway.enter_web(target, secret()).await;
     let (_, bob) = gateway.people().await;
 
     let url = format!("https://notes.door.localhost:{}/notes", gateway.web.port());

@@ -6,7 +6,7 @@ use tokio::process::Command;
 use super::{
     Scene, Seen,
     apps::{App, Own},
-    nginx::SECRET,
+    nginx::secret,
     scene, secret_is_nowhere, seen,
 };
 
@@ -23,15 +23,11 @@ fn recipe() -> Value {
 async fn notes(scene: &Scene, sign_in: Value) -> App {
     let own = Own::of("localhost");
     let app = App::start("notes.py", &own, &[]).await;
-    let (gateway, root) = (&scene.gateway, &scene.gateway.root);
     let target = json!({
         "name": "other", "address": format!("127.0.0.1:{}", app.port), "host_keys": [own.pin],
         "web": { "tls": true, "host": format!("localhost:{}", app.port), "sign_in": sign_in },
     });
-    gateway.post(root, "/targets", target).await;
-    let secret = json!({ "kind": "password", "value": SECRET });
-    let account = json!({ "name": "ops", "targets": ["other"], "secret": secret });
-    gateway.post(root, "/accounts", account).await;
+    scene.gateway.enter_web(target, secret()).await;
     app
 }
 

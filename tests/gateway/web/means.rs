@@ -31,14 +31,11 @@ fn authority(name: &str) -> rcgen::CertifiedIssuer<'static, rcgen::KeyPair> {
 }
 
 async fn enter(scene: &Scene, port: u16, pin: &str, sign_in: Value, secret: Value) -> Value {
-    let (gateway, root) = (&scene.gateway, &scene.gateway.root);
     let target = json!({
         "name": "other", "address": format!("127.0.0.1:{port}"), "host_keys": [pin],
         "web": { "tls": true, "host": "localhost", "sign_in": sign_in },
     });
-    gateway.post(root, "/targets", target).await;
-    let account = json!({ "name": "ops", "targets": ["other"], "secret": secret });
-    gateway.post(root, "/accounts", account).await
+    scene.gateway.enter_web(target, secret).await
 }
 
 #[tokio::test]

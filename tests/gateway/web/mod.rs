@@ -43,7 +43,8 @@ struct Scene {
 
 async fn scene() -> Scene {
     let (gateway, nginx) = tokio::join!(Gateway::start(), Nginx::start());
-    enter(&gateway, "wiki", nginx.port, basic()).await;
+    let wiki = nginx.target("wiki");
+    gateway.enter_web(wiki, nginx::secret()).await;
     let (alice, bob) = gateway.people().await;
     Scene {
         gateway,
@@ -53,26 +54,17 @@ async fn scene() -> Scene {
     }
 }
 
-fn basic() -> Value {
-    json!({ "tls": false, "sign_in": { "by": "basic" } })
-}
-
 /// A target at a port of this machine, with an account.
 async fn enter(gateway: &Gateway, name: &str, port: u16, web: Value) {
     let target = json!({ "name": name, "address": format!("127.0.0.1:{port}"), "web": web });
-    gateway.post(&gateway.root, "/targets", target).await;
-    let account = json!({
-        "name": "ops",
-        "targets": [name],
-        "secret": { "kind": "password", "value": SECRET },
-    });
-    gateway.post(&gateway.root, "/accounts", account).await;
+    gateway.enter_web(target, nginx::secret()).await;
 }
 
 impl Scene {
     /// The same web server under another name.
     async fn with_other(&self) {
-        enter(&self.gateway, "other", self.nginx.port, basic()).await;
+        let other = self.nginx.target("other");
+        self.gateway.enter_web(other, nginx::secret()).await;
     }
 
     /// The account of the target has another password than the target knows.

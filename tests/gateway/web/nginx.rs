@@ -3,6 +3,7 @@
 use std::{path::PathBuf, process::Stdio, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{
     net::TcpStream,
@@ -12,6 +13,11 @@ use tokio::{
 use crate::sshd::free_port;
 
 pub const SECRET: &str = "lizard-Wednesday-Quartz-41";
+
+/// As an account holds it.
+pub fn secret() -> Value {
+    json!({ "kind": "password", "value": SECRET })
+}
 
 /// How the secret goes over the wire.
 pub fn basic() -> String {
@@ -25,6 +31,15 @@ pub struct Nginx {
 }
 
 impl Nginx {
+    /// This server as a target.
+    pub fn target(&self, name: &str) -> Value {
+        json!({
+            "name": name,
+            "address": format!("127.0.0.1:{}", self.port),
+            "web": { "tls": false, "sign_in": { "by": "basic" } },
+        })
+    }
+
     pub async fn start() -> Self {
         // Somebody else may take the free port before nginx does: then another one is tried.
         for _ in 0..10 {

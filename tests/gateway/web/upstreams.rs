@@ -9,7 +9,11 @@ use std::sync::{
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{Scene, nginx::Nginx, nginx::SECRET, raw, scene, seen};
+use super::{
+    Scene,
+    nginx::{Nginx, secret},
+    raw, scene, seen,
+};
 use crate::sshd::free_port;
 
 /// A target at the first of these ports, and then at the others.
@@ -24,11 +28,7 @@ async fn enter(scene: &Scene, ports: &[u16], more: Value) {
     if more["host_keys"].is_array() {
         target["host_keys"] = more["host_keys"].clone();
     }
-    let (gateway, root) = (&scene.gateway, &scene.gateway.root);
-    gateway.post(root, "/targets", target).await;
-    let account = json!({ "name": "ops", "targets": ["other"],
-                          "secret": { "kind": "password", "value": SECRET } });
-    gateway.post(root, "/accounts", account).await;
+    scene.gateway.enter_web(target, secret()).await;
     scene.approved("other").await;
 }
 
@@ -170,13 +170,10 @@ async fn when_nobody_answers_it_is_said_once() {
 async fn a_name_does_not_lead_back_to_the_gateway() {
     let scene = scene().await;
     let own = scene.gateway.admin.port();
-    let (gateway, root) = (&scene.gateway, &scene.gateway.root);
+    let gateway = &scene.gateway;
     let web = json!({ "tls": false, "also": [format!("localhost:{own}")] });
     let target = json!({ "name": "other", "address": format!("localhost:{own}"), "web": web });
-    gateway.post(root, "/targets", target).await;
-    let account = json!({ "name": "ops", "targets": ["other"],
-                          "secret": { "kind": "password", "value": SECRET } });
-    gateway.post(root, "/accounts", account).await;
+    gateway.enter_web(target, secret()).await;
     scene.approved("other").await;
     let misled = scene.get("other", "/").await;
     assert_eq!(misled.status, 502);
