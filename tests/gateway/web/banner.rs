@@ -1,10 +1,14 @@
 //! Pages that say how long the check-out lasts, where the policy asks for it, and nowhere else.
 
 use serde_json::{Value, json};
-use tokio::process::Command;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    process::Command,
+    time::timeout,
+};
 
-use super::{Scene, Seen, scene, seen};
-use crate::support::text;
+use super::{Scene, Seen, raw, scene, scene_with, seen};
+use crate::support::{PATIENCE, text};
 
 /// The target's whole page.
 const PAGE: &str = "<h1>the wiki</h1>\n";
@@ -24,7 +28,11 @@ fn window(scene: &Scene) -> Command {
 }
 
 async fn with_banner() -> Scene {
-    let scene = scene().await;
+    with_banner_and("").await
+}
+
+async fn with_banner_and(more: &str) -> Scene {
+    let scene = scene_with(more).await;
     let terms = json!({ "page_banner": true });
     scene.gateway.under("wiki", terms).await;
     scene
@@ -94,4 +102,23 @@ async fn without_the_policys_word_no_page_is_written_on() {
     scene.approved("wiki").await;
     let page = seen(window(&scene), &scene.url("wiki", "/index.html")).await;
     assert_eq!(page.body, PAGE);
+}
+
+#[tokio::test]
+async fn who_only_asks_how_long_it_is_leaves_with_their_user_all_the_same() {
+    // Nothing else is to end the connection.
+    let scene = with_banner_and("web.handshake_timeout = \"10m\"").await;
+    scene.approved("wiki").await;
+    let page = seen(window(&scene), &scene.url("wiki", "/index.html")).await;
+    assert_eq!(page.status, 200, "{page:?}");
+    let mut stream = raw::connect(&scene).await;
+    let request = raw::get(&scene, "wiki", "/.doorward/time");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let (head, _) = raw::head(&mut stream).await;
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    scene.gateway.disable("alice").await;
+    let mut rest = Vec::new();
+    let over = stream.read_to_end(&mut rest);
+    // Cut or closed: either way nothing comes any more.
+    let _ = timeout(PATIENCE, over).await.expect("the connection ends");
 }

@@ -42,7 +42,12 @@ struct Scene {
 }
 
 async fn scene() -> Scene {
-    let (gateway, nginx) = tokio::join!(Gateway::start(), Nginx::start());
+    scene_with("").await
+}
+
+/// The same with more lines of configuration.
+async fn scene_with(more: &str) -> Scene {
+    let (gateway, nginx) = tokio::join!(Gateway::start_with(more), Nginx::start());
     let wiki = nginx.target("wiki");
     gateway.enter_web(wiki, nginx::secret()).await;
     let (alice, bob) = gateway.people().await;
