@@ -93,9 +93,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let secrets = Secrets::default();
-    let mode = ServerMode::Ntlm(NtlmConfig::default());
-    let server = CredSspServer::new(public_key, secrets.clone(), mode);
-    let mut server = server.map_err(invalid)?;
+    let mut server = server(public_key, &secrets)?;
     let first = read(stream).await?;
     if first.version < OLDEST || !first.nego_tokens.as_deref().is_some_and(is_ntlm) {
         return Err(NotLetIn::Unsupported);
@@ -160,6 +158,34 @@ impl Known {
             _ => Err(invalid(ts_request::NotATsRequest)),
         }
     }
+}
+
+fn server(public_key: Vec<u8>, secrets: &Secrets) -> io::Result<CredSspServer<Secrets>> {
+    let mode = ServerMode::Ntlm(NtlmConfig::default());
+    CredSspServer::new(public_key, secrets.clone(), mode).map_err(invalid)
+}
+
+/// Whether these messages prove `secret`, to a key that nobody has: for whoever tries to get
+/// in without it.
+pub(super) fn is_let_in(messages: Vec<TsRequest>, secret: &str) -> bool {
+    let secrets = Secrets::default();
+    let copy = Zeroizing::new(secret.to_owned());
+    secrets
+        .0
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(copy);
+    let Ok(mut server) = server(vec![7; 270], &secrets) else {
+        return false;
+    };
+    for message in messages {
+        match process(&mut server, message) {
+            Ok(answer) if answer.pub_key_auth.is_some() => return true,
+            Ok(_) => {}
+            Err(()) => return false,
+        }
+    }
+    false
 }
 
 /// Tells a client no, and waits a moment for it to go: what is closed at once may not be read.

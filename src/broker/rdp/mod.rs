@@ -18,6 +18,8 @@ mod goodbye;
 mod knock;
 mod mcs;
 mod names;
+#[doc(hidden)]
+pub mod parts;
 mod preconnection;
 mod protocol;
 mod relay;
