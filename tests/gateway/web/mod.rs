@@ -15,6 +15,7 @@ mod nginx;
 mod pass;
 mod raw;
 mod shapes;
+mod slow;
 mod sockets;
 mod unread;
 mod upstreams;
