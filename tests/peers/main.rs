@@ -27,6 +27,7 @@ mod notes;
 #[path = "../gateway/people.rs"]
 #[allow(dead_code)]
 mod people;
+mod prometheus;
 mod scene;
 mod screen;
 mod sign_in;
