@@ -72,6 +72,9 @@ async fn the_demo_shows_the_whole_line_and_leaves_nothing() {
         "Access ended: revoked by bob: that is enough",
         "✓ her WebSocket was closed ",
         "✓ and the next request says it too",
+        "✓ xfreerdp shows the desktop",
+        "✓ her client was told that an administrator has ended it",
+        "✓ what she saw is kept as pictures",
     ] {
         assert!(said.contains(part), "{part} is missing:\n{said}");
     }
@@ -109,6 +112,29 @@ async fn ctrl_c_in_the_middle_leaves_nothing() {
         assert!(left(&folder).is_empty(), "{moment}: {:?}", left(&folder));
         assert!(running(&folder).is_empty(), "{:?}", running(&folder));
     }
+}
+
+#[tokio::test]
+async fn without_the_programs_for_it_no_desktop_is_shown_and_what_it_takes_is_said() {
+    let (folder, programs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for program in ["ssh", "curl", "id", "ls", "sh"] {
+        let mut found = std::env::split_paths("/usr/bin:/bin").map(|place| place.join(program));
+        let found = found.find(|path| path.exists()).unwrap();
+        std::os::unix::fs::symlink(found, programs.path().join(program)).unwrap();
+    }
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_doorward"));
+    demo.args(["demo", "--once"])
+        .env("PATH", programs.path())
+        .env("TMPDIR", folder.path())
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    let output = timeout(PATIENCE, demo.output()).await.expect("it ends");
+    let output = output.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    let why = "A desktop is not shown: it takes what `apt-get install xvfb";
+    assert!(said.contains(why), "{said}");
+    assert!(left(&folder).is_empty(), "{:?}", left(&folder));
 }
 
 #[tokio::test]

@@ -4,7 +4,9 @@
 //! the people are made up. Leaves nothing behind, however it ends.
 
 mod bob;
+mod desktop;
 mod folder;
+mod rdp;
 mod stage;
 mod story;
 mod target;

@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{
+    desktop::{DemoDesktop, NoDesktop},
     folder::Folder,
     target::{DemoTarget, LOGIN},
     tell::Tell,
@@ -43,6 +44,7 @@ pub struct Stage {
     pub folder: Folder,
     pub target: DemoTarget,
     pub wiki: DemoWiki,
+    pub desktop: Result<DemoDesktop, NoDesktop>,
     pub root: Person,
     pub alice: Person,
     pub bob: Person,
@@ -62,6 +64,7 @@ pub struct Person {
 
 pub const TARGET: &str = "db1";
 pub const WIKI: &str = "wiki";
+pub const DESKTOP: &str = "win1";
 pub const WIKI_TICKET: &str = "CHG0012399";
 const EXAMPLE_TICKET: &str = "CHG0012346";
 /// Where web targets are, if nobody else is there.
@@ -75,6 +78,7 @@ impl Stage {
         log_to(&folder)?;
         let target = DemoTarget::start().await.map_err(fault("start a target"))?;
         let wiki = DemoWiki::start().await.map_err(fault("start a wiki"))?;
+        let desktop = DemoDesktop::start(&folder).await;
         let app = start(&folder).await?;
         let server: Server = format!("https://localhost:{}", app.addresses.admin.port())
             .parse()
@@ -86,13 +90,15 @@ impl Stage {
         let trust = Trust::Authority(pem);
         let door = Door { server, trust };
         let root = door.bootstrap(&app).await?;
-        door.furnish(&root, &target, &wiki).await?;
+        door.furnish(&root, &target, &wiki, desktop.as_ref().ok())
+            .await?;
         let alice = door.hire(&root, "alice", &["requester"]).await?;
         let bob = door.hire(&root, "bob", &["approver"]).await?;
         let stage = Self {
             folder,
             target,
             wiki,
+            desktop,
             root,
             alice,
             bob,
@@ -150,7 +156,7 @@ impl Stage {
         tell.title("Doorward: nobody reaches a target without an approved check-out");
         tell.note(&format!(
             "gateway: ssh on {}, API on {}; target {TARGET}: an SSH server on {},\n\
-             target {WIKI}: a web application on {}, reached at {}\n\
+             target {WIKI}: a web application on {}, reached at {}\n{}\
              alice may ask, bob may approve; only the gateway knows the targets' passwords\n\
              ({DOOR}: the gateway's name in {}; alice.header: her token as a header)",
             self.app.addresses.ssh,
@@ -158,6 +164,12 @@ impl Stage {
             self.target.address,
             self.wiki.address,
             self.wiki_url(),
+            self.desktop
+                .as_ref()
+                .map_or(String::new(), |desktop| format!(
+                    "target {DESKTOP}: a desktop, FreeRDP's own server on {}\n",
+                    desktop.address
+                )),
             self.ssh_config().display(),
         ));
     }
@@ -207,7 +219,7 @@ impl Stage {
                     self.authority.display(),
                     self.folder.at("alice.header").display(),
                     self.wiki_url(),
-                ),
+                ) + &self.desktop_lines(),
             ),
             (
                 &self.bob,
@@ -237,6 +249,16 @@ impl Stage {
         tell.line("");
     }
 
+    fn desktop_lines(&self) -> String {
+        match &self.desktop {
+            Ok(_) => format!(
+                "\n   doorward request {DESKTOP} --ticket {EXAMPLE_TICKET} --reason 'look around'\n   \
+                 doorward rdp {DESKTOP} --open"
+            ),
+            Err(_) => String::new(),
+        }
+    }
+
     /// The end of the gateway's log, when something did not go as it should.
     pub fn explain(&self, tell: &Tell) {
         let Ok(log) = std::fs::read_to_string(self.folder.at("gateway.log")) else {
@@ -252,8 +274,15 @@ impl Stage {
 
     /// Stops the gateway in order; the rest goes with the drop.
     pub async fn strike(self) {
-        let Self { app, folder, .. } = self;
+        let Self {
+            app,
+            folder,
+            desktop,
+            ..
+        } = self;
         app.stop(ready(())).await;
+        // Its programs write into the folder.
+        drop(desktop);
         drop(folder);
     }
 
@@ -369,6 +398,7 @@ impl Door {
         root: &Person,
         target: &DemoTarget,
         wiki: &DemoWiki,
+        desktop: Option<&DemoDesktop>,
     ) -> Result<(), Failure> {
         let policy = json!({
             "name": "servers",
@@ -389,10 +419,21 @@ impl Door {
             "web": { "tls": false, "sign_in": { "by": "basic" } },
             "policy": "servers",
         });
-        for place in [machine, application] {
-            root.client.post(&["targets"], &place).await?;
+        let screen = desktop.map(|desktop| {
+            json!({
+                "name": DESKTOP,
+                "rdp": { "security": "nla" },
+                "address": desktop.address.to_string(),
+                "host_keys": [desktop.pin],
+                "policy": "servers",
+            })
+        });
+        for place in [machine, application].iter().chain(&screen) {
+            root.client.post(&["targets"], place).await?;
         }
-        for (target, password) in [(TARGET, &target.password), (WIKI, &wiki.password)] {
+        let screen = desktop.map(|desktop| (DESKTOP, &desktop.password));
+        let machines = [(TARGET, &target.password), (WIKI, &wiki.password)];
+        for (target, password) in machines.into_iter().chain(screen) {
             let account = json!({
                 "name": LOGIN,
                 "targets": [target],
@@ -411,6 +452,7 @@ async fn start(folder: &Folder) -> Result<App, Failure> {
          admin.listen = \"127.0.0.1:0\"\n\
          admin.certs = {:?}\n\
          ssh.listen = \"127.0.0.1:0\"\n\
+         rdp.listen = \"127.0.0.1:0\"\n\
          metrics.listen = \"127.0.0.1:0\"\n\
          recording.reserve_mb = 16\n",
         data.join("certs"),

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::{
-    stage::{DOOR, Person, Stage, TARGET},
+    stage::{DESKTOP, DOOR, Person, Stage, TARGET, WIKI, WIKI_TICKET},
     tell::Tell,
 };
 use crate::{
@@ -29,6 +29,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// A session is busy when so much has come.
 const BUSY: usize = 64 * 1024;
 const TICKET: &str = "CHG0012345";
+const DESKTOP_TICKET: &str = "CHG0012400";
 const GREETING: &str = "hello from the target";
 
 /// A program of the system's that the demo shows.
@@ -87,13 +88,32 @@ pub async fn show(stage: &Stage, tell: &Tell) -> Done {
     story.web_refused().await?;
 
     tell.step(10, "alice asks, bob approves");
-    let code = story.web_asked().await?;
+    let code = story.agreed(WIKI, WIKI_TICKET, "look it up").await?;
 
     tell.step(11, "Now the gateway signs in to it for her");
     story.web_served().await?;
 
     tell.step(12, "And what she holds open ends with the check-out");
-    story.web_cut(&code).await
+    story.web_cut(&code).await?;
+
+    let desktop = match &stage.desktop {
+        Ok(desktop) => desktop,
+        Err(why) => {
+            tell.line("");
+            tell.note(&format!("A desktop is not shown: {why}."));
+            return Ok(());
+        }
+    };
+    tell.step(13, "And a desktop: no check-out, no way in");
+    story.rdp_refused().await?;
+
+    tell.step(14, "alice asks, bob approves");
+    let code = story
+        .agreed(DESKTOP, DESKTOP_TICKET, "install the update")
+        .await?;
+
+    tell.step(15, "She looks at it with xfreerdp until bob revokes");
+    story.rdp_cut(desktop, &code).await
 }
 
 pub struct Story<'a> {
@@ -223,6 +243,19 @@ impl Story<'_> {
         self.must(!ended.success && ended.out.is_empty(), "ssh was refused")
     }
 
+    /// Asked by one, approved by the other; answers the check-out's code.
+    async fn agreed(&self, target: &str, ticket: &str, reason: &str) -> Result<String, Failure> {
+        let request = ["request", target, "--ticket", ticket, "--reason", reason];
+        let asked = self.doorward(&self.stage.alice, &request).await?;
+        let query = [("view", "mine"), ("target", target)];
+        let mine = items(&self.stage.alice.client, &["checkouts"], &query).await?;
+        let code = mine.first().map(|one| json::text(one, "code"));
+        let code = code.unwrap_or_default();
+        let approved = self.doorward(&self.stage.bob, &["approve", &code]).await?;
+        self.must(asked.success && approved.success, "asked and approved")?;
+        Ok(code)
+    }
+
     async fn verify(&self, code: &str) -> Done {
         let list = ["audit", "list", "--checkout", code];
         let history = self.doorward(&self.stage.root, &list).await?;
@@ -244,7 +277,7 @@ impl Story<'_> {
     }
 
     /// Waits until the first session's recording is whole; it is written beside the session.
-    async fn first_recording(&self, code: &str) -> Result<String, Failure> {
+    pub async fn first_recording(&self, code: &str) -> Result<String, Failure> {
         let client = &self.stage.root.client;
         loop {
             let recordings = items(client, &["recordings"], &[("checkout", code)]).await?;
@@ -285,6 +318,14 @@ impl Story<'_> {
 
     /// This program, called by `who`, shown.
     pub async fn doorward(&self, who: &Person, arguments: &[&str]) -> Result<Ended, Failure> {
+        let ended = ended(self.command(who, arguments)?).await?;
+        self.tell.output(&ended.error);
+        self.tell.output(&ended.out);
+        Ok(ended)
+    }
+
+    /// The same, said and not started yet.
+    pub fn command(&self, who: &Person, arguments: &[&str]) -> Result<Command, Failure> {
         let shown: Vec<_> = arguments.iter().map(|word| quoted(word)).collect();
         self.tell
             .command(who.name, &format!("doorward {}", shown.join(" ")));
@@ -299,10 +340,7 @@ impl Story<'_> {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        let ended = ended(command).await?;
-        self.tell.output(&ended.error);
-        self.tell.output(&ended.out);
-        Ok(ended)
+        Ok(command)
     }
 
     pub fn must(&self, happened: bool, what: &str) -> Done {

@@ -269,8 +269,16 @@ async fn attend(channel: Channel<Msg>) {
     }
 }
 
-/// Everything that a command started; ends with this.
-struct Group(Pid);
+/// Everything that the leader of a group of processes started; ends with this.
+pub struct Group(Pid);
+
+impl Group {
+    /// None where it is over already.
+    pub fn of(leader: &Child) -> Option<Self> {
+        let pid = leader.id().and_then(|id| i32::try_from(id).ok());
+        pid.map(|pid| Self(Pid::from_raw(pid)))
+    }
+}
 
 impl Drop for Group {
     fn drop(&mut self) {
@@ -313,10 +321,7 @@ fn start(command: Option<&str>, terminal: Option<&Terminal>) -> io::Result<(Chil
         .process_group(0)
         .kill_on_drop(true)
         .spawn()?;
-    let pid = child.id().and_then(|id| i32::try_from(id).ok());
-    let group = Group(Pid::from_raw(
-        pid.ok_or_else(|| io::Error::other("no process"))?,
-    ));
+    let group = Group::of(&child).ok_or_else(|| io::Error::other("no process"))?;
     Ok((child, group))
 }
 

@@ -9,14 +9,13 @@ use serde_json::json;
 use tokio::{io::AsyncReadExt as _, process::Command, time::timeout};
 
 use super::{
-    stage::{WIKI, WIKI_TICKET},
-    story::{Ended, PATIENCE, Story, ended, items},
+    story::{Ended, PATIENCE, Story, ended},
     wiki::GREETING,
 };
 use crate::{
     cli::{
         exit::{Done, Failure},
-        json, trust,
+        trust,
     },
     clock::Stopwatch,
 };
@@ -32,26 +31,6 @@ impl Story<'_> {
             self.stage.wiki.visits() == 0,
             "the wiki was never contacted",
         )
-    }
-
-    /// Asked by one, answered by the other.
-    pub async fn web_asked(&self) -> Result<String, Failure> {
-        let request = [
-            "request",
-            WIKI,
-            "--ticket",
-            WIKI_TICKET,
-            "--reason",
-            "look it up",
-        ];
-        let asked = self.doorward(&self.stage.alice, &request).await?;
-        let query = [("view", "mine"), ("target", WIKI)];
-        let mine = items(&self.stage.alice.client, &["checkouts"], &query).await?;
-        let code = mine.first().map(|one| json::text(one, "code"));
-        let code = code.unwrap_or_default();
-        let approved = self.doorward(&self.stage.bob, &["approve", &code]).await?;
-        self.must(asked.success && approved.success, "asked and approved")?;
-        Ok(code)
     }
 
     pub async fn web_served(&self) -> Done {

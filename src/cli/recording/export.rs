@@ -121,9 +121,10 @@ async fn as_stills(
     let shown = folder.display().to_string();
     let write = move |reader| pictures::stills(reader, &folder, every.duration());
     let count = of_desktop(id, client, write).await?;
-    screen.note(format!(
-        "{count} pictures written to {shown}. They are not sealed any more."
-    ));
+    screen.note(match count {
+        1 => format!("1 picture written to {shown}. It is not sealed any more."),
+        _ => format!("{count} pictures written to {shown}. They are not sealed any more."),
+    });
     Ok(())
 }
 
