@@ -16,8 +16,8 @@ const OPEN: u16 = 1004;
 const CONFIRM_ACTIVE: u8 = 3;
 const REDIRECTION: u8 = 10;
 
-/// A choice, and frames by their own length, before each a byte that says what it is: of the
-/// client or of the target, as it comes or as data of a channel.
+// A choice, and frames by their own length, before each a byte that says what it is: of the
+// client or of the target, as it comes or as data of a channel.
 fuzz_target!(|input: &[u8]| {
     let Some((choice, mut rest)) = input.split_first() else { return };
     let watched = match choice & 1 {

@@ -15,8 +15,8 @@ const FIRST: u8 = 2;
 const NEXT: u8 = 3;
 const LAST: u8 = 1;
 
-/// Frames, each behind its kind and its length: as it comes, or an update of a kind. Targets
-/// never show more than some screens at once, so nor does this.
+// Frames, each behind its kind and its length: as it comes, or an update of a kind. Targets
+// never show more than some screens at once, so nor does this.
 fuzz_target!(|input: &[u8]| {
     let (mut single, mut pieces, mut long) = (begun(), begun(), begun());
     let (mut camera, mut film) = (Camera::default(), Film::new(1, 1).expect("a size"));

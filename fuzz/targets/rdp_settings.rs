@@ -15,7 +15,7 @@ fn may(name: &str) -> bool {
     matches!(name, "rdpsnd" | "cliprdr")
 }
 
-/// A choice, the client's frame by its own length, and the server's.
+// A choice, the client's frame by its own length, and the server's.
 fuzz_target!(|input: &[u8]| {
     let Some((choice, frames)) = input.split_first() else { return };
     let (protocol, extended) = (Protocols(u32::from(choice & 3)), choice & 4 != 0);
@@ -79,7 +79,9 @@ fn blocks<'a>(frame: &'a [u8], mark: &[u8; 4]) -> Option<Vec<(u16, &'a [u8])>> {
     }
     let rest = &frame[at + 4..];
     let (length, mut rest) = match *rest {
-        [high @ 0x80.., low, ref rest @ ..] => ((usize::from(high & 0x3f) << 8) | usize::from(low), rest),
+        [high, low, ref rest @ ..] if high >= 0x80 => {
+            ((usize::from(high & 0x3f) << 8) | usize::from(low), rest)
+        }
         [length, ref rest @ ..] => (usize::from(length), rest),
         [] => return None,
     };

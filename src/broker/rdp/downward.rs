@@ -9,6 +9,7 @@ use super::{
     bytes::{Result, Short, put, u16_at, u32_at},
     channels::Channels,
     mcs::{Data, Said},
+    pdus,
 };
 
 const DEMAND_ACTIVE: u16 = 1;
@@ -18,7 +19,6 @@ const REDIRECTION: u16 = 10;
 const IS_REDIRECTION: u16 = 0x0400;
 
 const HEAD: usize = 6;
-const VERSION: u16 = 0x10;
 /// Of PDUs that carry data: which, and whether it is compressed.
 const DATA_KIND: usize = HEAD + 8;
 const COMPRESSION: usize = HEAD + 9;
@@ -85,27 +85,21 @@ impl Downward {
     /// The frame anew, where something in it had to be changed.
     fn on_screen(&mut self, data: &Data<'_>) -> std::result::Result<Option<Bytes>, Refused> {
         let bytes = data.bytes;
-        let (first, second) = (u16_at(bytes, 0)?, u16_at(bytes, 2)?);
-        // Until the target has shown what it can, licences go back and forth behind the header
-        // of RDP's own encryption. A PDU says its version where they have zero.
-        let is_pdu = self.share != 0 || second & 0xfff0 == VERSION;
-        if !is_pdu {
-            return match first & IS_REDIRECTION != 0 {
+        // Until the target has shown what it can, licences go back and forth.
+        if self.share == 0 && pdus::is_licence(bytes)? {
+            return match u16_at(bytes, 0)? & IS_REDIRECTION != 0 {
                 true => Err(Refused::Redirected),
                 false => Ok(None),
             };
         }
+        if u16_at(bytes, 2)? == 0 && u16_at(bytes, 0)? & IS_REDIRECTION != 0 {
+            return Err(Refused::Redirected);
+        }
         let mut changed: Option<Vec<u8>> = None;
-        let mut at = 0;
-        // Several may stand in one frame.
-        while bytes.len() - at >= HEAD {
-            let length = usize::from(u16_at(bytes, at)?);
-            let pdu = at.checked_add(length).and_then(|end| bytes.get(at..end));
-            // Another form, which stands last: nothing of interest has it.
-            let Some(pdu) = pdu.filter(|pdu| pdu.len() >= HEAD) else {
-                break;
-            };
-            match u16_at(pdu, 2)? & 0x0f {
+        let mut rest = bytes;
+        while let Some(pdu) = pdus::next(&mut rest) {
+            let end = bytes.len() - rest.len();
+            match pdus::kind(pdu) {
                 REDIRECTION => return Err(Refused::Redirected),
                 DEMAND_ACTIVE => self.share = u32_at(pdu, HEAD)?,
                 DATA if pdu.get(DATA_KIND) == Some(&SAVE_SESSION) => {
@@ -116,11 +110,10 @@ impl Downward {
                         return Err(Refused::Compressed);
                     }
                     let whole = changed.get_or_insert_with(|| bytes.to_vec());
-                    wipe_cookie(&mut whole[at..at + length])?;
+                    wipe_cookie(&mut whole[end - pdu.len()..end])?;
                 }
                 _ => {}
             }
-            at += length;
         }
         match changed {
             Some(changed) => Ok(Some(data.with(&changed)?)),
@@ -186,6 +179,15 @@ mod tests {
         for data in [
             pdu(REDIRECTION, &[0; 40]),
             [other, pdu(REDIRECTION, &[0; 4])].concat(),
+            // Behind one without a source, and behind a word on the flow.
+            [vec![4, 0, 0x16, 0], pdu(REDIRECTION, &[0; 40])].concat(),
+            [
+                vec![0, 0x80, 0, 0x41, 0, 0, 0xea, 3],
+                pdu(REDIRECTION, &[0; 40]),
+            ]
+            .concat(),
+            // Longer than it is.
+            [&[0xff, 0, REDIRECTION as u8 | 0x10, 0][..], &[0; 40]].concat(),
             [&[0, 4, 0, 0][..], &[0; 60]].concat(),
         ] {
             assert_eq!(passed(&data), Err(Refused::Redirected), "{data:?}");

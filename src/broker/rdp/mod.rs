@@ -20,6 +20,7 @@ mod mcs;
 mod names;
 #[doc(hidden)]
 pub mod parts;
+mod pdus;
 mod preconnection;
 mod protocol;
 mod relay;

@@ -56,6 +56,8 @@ pub enum NotSettings {
     Short(#[from] Short),
     #[error("too many channels")]
     Channels,
+    #[error("something is said twice ({0:#06x})")]
+    Twice(u16),
 }
 
 /// The client's settings, as the target is to see them, and its channels by position.
@@ -167,6 +169,11 @@ impl<'a> Settings<'a> {
             let length = usize::from(take_u16(&mut data)?);
             let length = length.checked_sub(4).ok_or(Short)?;
             let body = take(&mut data, length)?.to_vec();
+            // INVARIANT: each is said once. Of two lists of channels the target might take the
+            // one that was not looked at.
+            if blocks.iter().any(|block: &Block| block.kind == kind) {
+                return Err(NotSettings::Twice(kind));
+            }
             blocks.push(Block { kind, body });
         }
         Ok(Self {
@@ -186,7 +193,7 @@ impl<'a> Settings<'a> {
         let mut blocks = Vec::new();
         for Block { kind, body } in &self.blocks {
             blocks.extend(kind.to_le_bytes());
-            blocks.extend(small(body.len() + 4).to_le_bytes());
+            blocks.extend(small(body.len() + 4)?.to_le_bytes());
             blocks.extend(body);
         }
         let mut conference = self.conference.to_vec();
@@ -197,22 +204,22 @@ impl<'a> Settings<'a> {
         data.extend(conference);
         let mut inner = self.before.to_vec();
         inner.push(OCTETS);
-        push_ber_length(&mut inner, data.len());
+        push_ber_length(&mut inner, data.len())?;
         inner.extend(data);
         let mut frame = vec![TPKT, 0, 0, 0];
         frame.extend(X224_DATA);
         frame.extend(self.tag);
-        push_ber_length(&mut frame, inner.len());
+        push_ber_length(&mut frame, inner.len())?;
         frame.extend(inner);
-        let length = small(frame.len()).to_be_bytes();
+        let length = small(frame.len())?.to_be_bytes();
         frame[2..4].copy_from_slice(&length);
         Ok(frame)
     }
 }
 
-/// What came in one frame goes out in one: it only gets shorter, but for four bytes.
-fn small(length: usize) -> u16 {
-    u16::try_from(length).unwrap_or(u16::MAX)
+/// What came in one frame goes out in one, although it may have grown by four bytes.
+fn small(length: usize) -> Result<u16, NotSettings> {
+    u16::try_from(length).map_err(|_| NotSettings::Form)
 }
 
 fn ber_length(bytes: &mut &[u8]) -> Result<usize, NotSettings> {
@@ -228,15 +235,16 @@ fn ber_length(bytes: &mut &[u8]) -> Result<usize, NotSettings> {
 }
 
 /// Always in the form that everybody writes.
-fn push_ber_length(to: &mut Vec<u8>, length: usize) {
+fn push_ber_length(to: &mut Vec<u8>, length: usize) -> Result<(), NotSettings> {
     match length {
         ..0x80 => to.push(length as u8),
         0x80..0x100 => to.extend([0x81, length as u8]),
         _ => {
             to.push(0x82);
-            to.extend(small(length).to_be_bytes());
+            to.extend(small(length)?.to_be_bytes());
         }
     }
+    Ok(())
 }
 
 fn per_length(bytes: &mut &[u8]) -> Result<usize, NotSettings> {
@@ -255,7 +263,7 @@ fn per_length(bytes: &mut &[u8]) -> Result<usize, NotSettings> {
 fn push_per_length(to: &mut Vec<u8>, length: usize) -> Result<(), NotSettings> {
     match length {
         ..0x80 => to.push(length as u8),
-        0x80..0x4000 => to.extend((small(length) | 0x8000).to_be_bytes()),
+        0x80..0x4000 => to.extend((small(length)? | 0x8000).to_be_bytes()),
         _ => return Err(NotSettings::Form),
     }
     Ok(())
@@ -397,6 +405,41 @@ pub mod tests {
             for_target(&many, Protocols::TLS, true, |_| true).err(),
             Some(NotSettings::Channels)
         );
+    }
+
+    #[test]
+    fn no_second_list_of_channels_passes_behind_the_first() {
+        let frame = initial(vec![
+            block(CLIENT_CORE, &[0; 212]),
+            block(CLIENT_NET, &net(&["rdpsnd"])),
+            block(CLIENT_NET, &net(&["cliprdr"])),
+        ]);
+        assert_eq!(
+            for_target(&frame, Protocols::TLS, true, |name| name == "rdpsnd").err(),
+            Some(NotSettings::Twice(CLIENT_NET))
+        );
+    }
+
+    #[test]
+    fn what_does_not_fit_into_a_frame_any_more_is_refused() {
+        let conference = [&[0, 8, 0, 0x10, 0, 1, 0xc0, 0][..], OF_CLIENT].concat();
+        let with = |filling: usize, core: usize| {
+            let length = small(filling).unwrap().to_be_bytes();
+            let before = [&[OCTETS, 0x82][..], &length, &vec![0; filling]].concat();
+            Settings {
+                tag: CONNECT_INITIAL,
+                before: &before,
+                conference: &conference,
+                blocks: vec![block(CLIENT_CORE, &vec![0; core])],
+            }
+            .encode()
+        };
+        let room = 65_535 - with(1_000, SERVER_SELECTED).unwrap().len() + 1_000;
+        let frame = with(room, SERVER_SELECTED).unwrap();
+        assert_eq!(frame.len(), 65_535);
+        let grown = for_target(&frame, Protocols::TLS, true, |_| true);
+        assert_eq!(grown.err(), Some(NotSettings::Form));
+        assert!(with(room + 1, SERVER_SELECTED).is_err());
     }
 
     proptest! {

@@ -9,11 +9,14 @@ use super::{
     channels::Channels,
     client_info::{self, Injected, NotInfo},
     mcs::{Data, Said},
+    pdus,
 };
 use bytes::Bytes;
 
 const CONFIRM_ACTIVE: u16 = 3;
 const DATA: u16 = 7;
+/// Of PDUs that carry data: which.
+const DATA_KIND: usize = 14;
 const INPUT: u8 = 28;
 
 /// What a client may not send.
@@ -46,6 +49,8 @@ pub struct Upward {
     /// Until it is used, once.
     injected: Option<Injected>,
     watched: Watched,
+    /// Whether the client has said what it can.
+    is_active: bool,
 }
 
 impl Upward {
@@ -53,6 +58,7 @@ impl Upward {
         Self {
             injected: Some(injected),
             watched,
+            is_active: false,
         }
     }
 
@@ -91,17 +97,47 @@ impl Upward {
         if client_info::is_info(data.bytes) && u16_at(data.bytes, 2)? == 0 {
             return Err(Refused::Unknown);
         }
-        match kind(data.bytes) {
-            Some(CONFIRM_ACTIVE) => {
-                let confirm = capabilities::for_target(data.bytes, self.watched)?;
-                Ok(on(data.with(&confirm)?))
-            }
-            Some(DATA) => Ok(Passed::On {
-                frame: frame.clone(),
-                is_input: data.bytes.get(14) == Some(&INPUT),
-            }),
-            _ => Ok(on(frame.clone())),
+        // Until both have said what they can, licences go back and forth.
+        if !self.is_active && pdus::is_licence(data.bytes)? {
+            return self.licence(data, frame);
         }
+        let mut is_input = false;
+        let mut changed: Option<Vec<u8>> = None;
+        let mut rest = data.bytes;
+        while let Some(pdu) = pdus::next(&mut rest) {
+            if pdus::kind(pdu) == CONFIRM_ACTIVE {
+                self.is_active = true;
+                let before = &data.bytes[..data.bytes.len() - rest.len() - pdu.len()];
+                let out = changed.get_or_insert_with(|| before.to_vec());
+                out.extend(capabilities::for_target(pdu, self.watched)?);
+            } else {
+                let is_data = pdus::kind(pdu) == DATA;
+                is_input |= is_data && pdu.get(DATA_KIND) == Some(&INPUT);
+                if let Some(out) = &mut changed {
+                    out.extend_from_slice(pdu);
+                }
+            }
+        }
+        let frame = match changed {
+            Some(mut changed) => {
+                changed.extend_from_slice(rest);
+                data.with(&changed)?
+            }
+            None => frame.clone(),
+        };
+        Ok(Passed::On { frame, is_input })
+    }
+
+    /// INVARIANT: it hides no PDU, which a target would find that is further on than the client.
+    fn licence(&self, data: &Data<'_>, frame: &Bytes) -> Result<Passed, Refused> {
+        let mut rest = data.bytes;
+        while let Some(pdu) = pdus::next(&mut rest) {
+            let is_confirm = pdus::kind(pdu) == CONFIRM_ACTIVE;
+            if is_confirm && capabilities::for_target(pdu, self.watched).is_ok() {
+                return Err(Refused::Unknown);
+            }
+        }
+        Ok(on(frame.clone()))
     }
 }
 
@@ -110,11 +146,6 @@ fn on(frame: Bytes) -> Passed {
         frame,
         is_input: false,
     }
-}
-
-/// The kind of the PDU that stands here, whatever length it says it has.
-fn kind(bytes: &[u8]) -> Option<u16> {
-    Some(u16_at(bytes, 2).ok()? & 0x0f)
 }
 
 #[cfg(test)]
@@ -217,6 +248,31 @@ mod tests {
         };
         confirm[at + 14] = 0x05;
         assert_eq!(data.bytes, confirm);
+
+        // Nor does it hide behind another, which a target reads as well.
+        for before in [&[4, 0, 0x16, 0][..], &[0, 0x80, 0, 0x41, 0, 0, 0xea, 3]] {
+            let mut hidden = confirm.clone();
+            hidden[at + 14] = 0x0d;
+            let hidden = [before, &hidden, &[0, 0]].concat();
+            let frame = indication(1007, 1003, &hidden).unwrap();
+            let mut upward = begun();
+            upward.is_active = true;
+            let Ok(Passed::On { frame, .. }) = upward.pass(frame.clone(), &channels()) else {
+                panic!("not passed")
+            };
+            let Ok(Some(Said::Data(data))) = Said::read(&frame) else {
+                panic!("no data")
+            };
+            assert_eq!(data.bytes, [before, &confirm, &[0, 0]].concat());
+        }
+
+        let licence = [&[0x80, 0, 0, 0][..], &[0x13; 124]].concat();
+        let frame = indication(1007, 1003, &licence).unwrap();
+        assert_eq!(begun().pass(frame.clone(), &channels()), Ok(on(frame)));
+        let hidden = [licence, confirm.clone()].concat();
+        let frame = indication(1007, 1003, &hidden).unwrap();
+        let passed = begun().pass(frame, &channels());
+        assert_eq!(passed, Err(Refused::Unknown), "nor in a licence");
 
         for end in 16..confirm.len() {
             let mut cut = confirm[..end].to_vec();

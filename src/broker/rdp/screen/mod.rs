@@ -11,6 +11,7 @@ use self::{bitmap::Bitmaps, surface::Surfaces};
 use super::{
     bytes::{Short, take, take_u8, take_u16, u16_at, u32_at},
     mcs::Said,
+    pdus,
 };
 use crate::recording::{Canvas, Picture};
 
@@ -155,14 +156,8 @@ impl Screen {
             return Ok(());
         }
         let mut rest = bytes;
-        while rest.len() >= HEAD {
-            let length = usize::from(u16_at(rest, 0)?);
-            // Another form, which stands last: nothing of interest has it.
-            if length < HEAD || length > rest.len() {
-                break;
-            }
-            let pdu = take(&mut rest, length)?;
-            match u16_at(pdu, 2)? & 0x0f {
+        while let Some(pdu) = pdus::next(&mut rest) {
+            match pdus::kind(pdu) {
                 DEMAND_ACTIVE => self.demand(pdu)?,
                 DATA if pdu.get(DATA_KIND) == Some(&UPDATE) => {
                     if pdu
