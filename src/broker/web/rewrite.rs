@@ -28,7 +28,7 @@ impl Names<'_> {
                 continue;
             };
             let outside = format!("https://{}", self.outside);
-            let Some(rest) = after(text, &outside) else {
+            let Some(rest) = after(text, &outside, OF_ADDRESS) else {
                 continue;
             };
             let path = match rest.strip_prefix('/') {
@@ -79,7 +79,7 @@ impl Names<'_> {
     fn outward(&self, url: &str) -> Option<String> {
         let inside = ["https://", "http://", "//"]
             .iter()
-            .find_map(|scheme| after(url, &format!("{scheme}{}", self.inside)));
+            .find_map(|scheme| after(url, &format!("{scheme}{}", self.inside), OF_ADDRESS));
         if let Some(rest) = inside {
             let path = match rest {
                 "" => "/",
@@ -121,7 +121,7 @@ impl Names<'_> {
         while let Some(at) = rest.find(&inside) {
             let (before, mention) = rest.split_at(at);
             translated.push_str(before);
-            match after(mention, &inside) {
+            match after(mention, &inside, OF_MENTION) {
                 Some(behind) => {
                     found = true;
                     translated.push_str("https://");
@@ -139,14 +139,17 @@ impl Names<'_> {
     }
 }
 
-/// What stands behind `origin`, if the text begins with it and with no longer one.
-fn after<'a>(text: &'a str, origin: &str) -> Option<&'a str> {
+/// What ends the host of an address (RFC 3986 s3.2): before anything else it may still be
+/// somebody's name at another host.
+const OF_ADDRESS: &str = "/?#";
+/// The same where addresses stand among other words.
+const OF_MENTION: &str = "/?# \t;,>\"'";
+
+/// What stands behind `origin`, if the text begins with it and one of `ends` follows, or nothing.
+fn after<'a>(text: &'a str, origin: &str, ends: &str) -> Option<&'a str> {
     let begins = text.get(..origin.len())?.eq_ignore_ascii_case(origin);
     let rest = &text[origin.len()..];
-    let ends = rest
-        .chars()
-        .next()
-        .is_none_or(|next| !(next.is_ascii_alphanumeric() || ".:-_@".contains(next)));
+    let ends = rest.chars().next().is_none_or(|next| ends.contains(next));
     (begins && ends).then_some(rest)
 }
 
@@ -194,6 +197,11 @@ mod tests {
             (&root, "/a", "/a"),
             (&root, "a", "a"),
             (&root, "http://10.0.0.7:30001/a", "http://10.0.0.7:30001/a"),
+            (
+                &root,
+                "http://10.0.0.7:3000;x@evil/",
+                "http://10.0.0.7:3000;x@evil/",
+            ),
             (
                 &root,
                 "http://10.0.0.7:3000@evil/",
