@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use doorward::broker::rdp::parts::{Channels, Protocols, for_client, for_target, length};
+use doorward::broker::rdp::parts::{Channels, Protocols, Watched, for_client, for_target, length};
 use libfuzzer_sys::fuzz_target;
 
 const CLIENT_NET: u16 = 0xc003;
@@ -19,19 +19,23 @@ fn may(name: &str) -> bool {
 fuzz_target!(|input: &[u8]| {
     let Some((choice, frames)) = input.split_first() else { return };
     let (protocol, extended) = (Protocols(u32::from(choice & 3)), choice & 4 != 0);
+    let watched = match choice & 8 {
+        0 => Watched::Recorded,
+        _ => Watched::Unrecorded,
+    };
     let (initial, response) = match length(frames) {
         Ok(Some(length)) if length <= frames.len() => frames.split_at(length),
         _ => (frames, frames),
     };
 
-    let asked = for_target(initial, protocol, extended, may);
+    let asked = for_target(initial, protocol, extended, watched, may);
     let (seen, mut channels) = match asked {
         Ok((seen, channels)) => (Some(seen), channels),
         Err(_) => (None, two_channels()),
     };
     if let Some(seen) = seen {
         assert_eq!(length(&seen), Ok(Some(seen.len())), "one whole frame");
-        let again = for_target(&seen, protocol, extended, may).expect("what passed passes");
+        let again = for_target(&seen, protocol, extended, watched, may).expect("what passed passes");
         assert_eq!(again.0, seen);
         assert_eq!(again.1, channels);
         for (kind, body) in blocks(&seen, b"Duca").unwrap_or_default() {

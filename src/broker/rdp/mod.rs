@@ -12,6 +12,7 @@ mod channels;
 mod client_info;
 mod clipboard;
 mod downward;
+mod dynamic;
 mod filming;
 mod frame;
 mod goodbye;

@@ -22,6 +22,7 @@ use super::{
     capabilities::Watched,
     channels::Channels,
     downward::{self, Downward},
+    dynamic::{self, Dynamic},
     filming::{Filming, Followed},
     frame::{Frames, invalid},
     goodbye::{self, Last},
@@ -51,10 +52,10 @@ const CLIPBOARD: &str = "cliprdr";
 const DRIVES: &str = "rdpdr";
 
 /// Whether the session may open a channel of this name. What is not named here never opens:
-/// single programs in windows of their own, devices, and all that comes dynamically.
+/// single programs in windows of their own, and devices.
 fn may(session: &Session, name: &str) -> bool {
     let wanted = match name {
-        SOUND => return true,
+        SOUND | dynamic::NAME => return true,
         CLIPBOARD => Use::Clipboard,
         DRIVES => Use::Drives,
         _ => return false,
@@ -85,9 +86,13 @@ where
     let (mut from_client, mut from_target) = (Frames::new(client_read), Frames::new(target_read));
 
     let initial = step(&mut from_client).await?;
+    let watched = match track.recording() {
+        Some(_) => Watched::Recorded,
+        None => Watched::Unrecorded,
+    };
     let may = |name: &str| may(session, name);
     let (initial, mut channels) =
-        settings::for_target(&initial, protocol, extended, may).map_err(invalid)?;
+        settings::for_target(&initial, protocol, extended, watched, may).map_err(invalid)?;
     to_target.write_all(&initial).await?;
     to_target.flush().await?;
     let response = step(&mut from_target).await?;
@@ -99,16 +104,14 @@ where
         screen: channels.io(),
         clipboard: channels.numbered(CLIPBOARD),
     };
-    let (watched, filming) = match track.recording() {
-        Some(_) => {
-            let filming = Filming::begin(track, followed, session.switch().clone());
-            (Watched::Recorded, Some(filming))
-        }
-        None => (Watched::Unrecorded, None),
+    let filming = match watched {
+        Watched::Recorded => Some(Filming::begin(track, followed, session.switch().clone())),
+        Watched::Unrecorded => None,
     };
     let relay = Relay {
         session,
         channels: &channels,
+        dynamic: Dynamic::new(channels.numbered(dynamic::NAME), watched),
         filming: filming.as_ref(),
         activity: AtomicU64::new(0),
         is_midway: AtomicBool::new(false),
@@ -156,6 +159,7 @@ enum Ended {
 struct Relay<'a> {
     session: &'a Session,
     channels: &'a Channels,
+    dynamic: Dynamic,
     /// None where nothing is recorded.
     filming: Option<&'a Filming>,
     /// Counts what somebody types and points at, for the idle limit.
@@ -188,6 +192,9 @@ impl Relay<'_> {
             let passed = match upward.pass(frame, self.channels) {
                 Ok(upward::Passed::Dropped) => continue,
                 Ok(upward::Passed::On { frame, is_input }) => {
+                    let Some(frame) = self.dynamic.up(frame) else {
+                        continue;
+                    };
                     self.activity
                         .fetch_add(u64::from(is_input), Ordering::Relaxed);
                     let recorded = match self.filming {
@@ -233,6 +240,9 @@ impl Relay<'_> {
             let passed = match downward.pass(frame, self.channels) {
                 Ok(downward::Passed::Dropped) => continue,
                 Ok(downward::Passed::On(frame)) => {
+                    let Some(frame) = self.dynamic.down(frame) else {
+                        continue;
+                    };
                     // INVARIANT: nothing is shown that was not accepted for the recording.
                     if let Some(filming) = self.filming
                         && let Err(error) = filming.shown(&frame).await

@@ -6,6 +6,7 @@
 
 use super::{
     bytes::{Short, put, take, take_u8, take_u16, u16_at, u32_at},
+    capabilities::Watched,
     channels::Channels,
     frame::TPKT,
     protocol::Protocols,
@@ -65,6 +66,7 @@ pub fn for_target(
     frame: &[u8],
     selected: Protocols,
     extended: bool,
+    watched: Watched,
     may: impl Fn(&str) -> bool,
 ) -> Result<(Vec<u8>, Channels), NotSettings> {
     let mut settings = Settings::parse(frame, CONNECT_INITIAL, OF_CLIENT)?;
@@ -81,7 +83,10 @@ pub fn for_target(
     if core.len() > SERVER_SELECTED {
         put(core, SERVER_SELECTED, &selected.0.to_le_bytes())?;
     }
-    if let Ok(flags) = u16_at(core, EARLY_CAPABILITIES) {
+    // The recorder does not follow it.
+    if watched == Watched::Recorded
+        && let Ok(flags) = u16_at(core, EARLY_CAPABILITIES)
+    {
         let flags = flags & !SUPPORTS_GRAPHICS_PIPELINE;
         put(core, EARLY_CAPABILITIES, &flags.to_le_bytes())?;
     }
@@ -343,11 +348,25 @@ pub mod tests {
             block(0xc0ff, &[9]),
         ]);
         let may = |name: &str| name == "rdpsnd";
-        let (out, mut channels) = for_target(&frame, Protocols::TLS, false, may).unwrap();
+        let (out, mut channels) =
+            for_target(&frame, Protocols::TLS, false, Watched::Recorded, may).unwrap();
         let mut out = read(&out, CONNECT_INITIAL, OF_CLIENT);
         let core = out.block(CLIENT_CORE).unwrap();
         assert_eq!(core[SERVER_SELECTED..], [1, 0, 0, 0]);
-        assert_eq!(core[EARLY_CAPABILITIES + 1], 0);
+        assert_eq!(
+            core[EARLY_CAPABILITIES + 1],
+            0,
+            "no recorder follows the pipeline"
+        );
+        let unrecorded = for_target(&frame, Protocols::TLS, false, Watched::Unrecorded, may);
+        let (unrecorded, _) = unrecorded.unwrap();
+        let mut unrecorded = read(&unrecorded, CONNECT_INITIAL, OF_CLIENT);
+        let seen = unrecorded.block(CLIENT_CORE).unwrap();
+        assert_eq!(
+            seen[EARLY_CAPABILITIES + 1],
+            1,
+            "it stays where nothing is recorded"
+        );
         assert_eq!(out.block(CLIENT_CLUSTER).unwrap()[0], 0x0c);
         let names = out.block(CLIENT_NET).unwrap();
         assert_eq!(&names[4..12], b"rdpsnd\0\0");
@@ -395,14 +414,23 @@ pub mod tests {
             block(CLIENT_NET, &net(&["rdpsnd"])),
         ]);
         for end in 0..frame.len() {
-            assert!(for_target(&frame[..end], Protocols::TLS, true, |_| true).is_err());
+            assert!(
+                for_target(
+                    &frame[..end],
+                    Protocols::TLS,
+                    true,
+                    Watched::Recorded,
+                    |_| true
+                )
+                .is_err()
+            );
         }
         let many = initial(vec![
             block(CLIENT_CORE, &[0; 212]),
             block(CLIENT_NET, &net(&["x"; 32])),
         ]);
         assert_eq!(
-            for_target(&many, Protocols::TLS, true, |_| true).err(),
+            for_target(&many, Protocols::TLS, true, Watched::Recorded, |_| true).err(),
             Some(NotSettings::Channels)
         );
     }
@@ -415,7 +443,9 @@ pub mod tests {
             block(CLIENT_NET, &net(&["cliprdr"])),
         ]);
         assert_eq!(
-            for_target(&frame, Protocols::TLS, true, |name| name == "rdpsnd").err(),
+            for_target(&frame, Protocols::TLS, true, Watched::Recorded, |name| name
+                == "rdpsnd")
+            .err(),
             Some(NotSettings::Twice(CLIENT_NET))
         );
     }
@@ -437,7 +467,7 @@ pub mod tests {
         let room = 65_535 - with(1_000, SERVER_SELECTED).unwrap().len() + 1_000;
         let frame = with(room, SERVER_SELECTED).unwrap();
         assert_eq!(frame.len(), 65_535);
-        let grown = for_target(&frame, Protocols::TLS, true, |_| true);
+        let grown = for_target(&frame, Protocols::TLS, true, Watched::Recorded, |_| true);
         assert_eq!(grown.err(), Some(NotSettings::Form));
         assert!(with(room + 1, SERVER_SELECTED).is_err());
     }
@@ -455,7 +485,7 @@ pub mod tests {
             frame[at] = byte;
             frame.extend(tail);
             let mut channels = Channels::default();
-            for_target(&frame, Protocols::TLS, true, |_| true).ok();
+            for_target(&frame, Protocols::TLS, true, Watched::Recorded, |_| true).ok();
             for_client(&frame, Protocols::TLS, &mut channels).ok();
         }
     }

@@ -165,3 +165,28 @@ fn holds(memory: &[u8], text: &str) -> bool {
         .into_iter()
         .any(|needle| memchr::memmem::find(memory, needle).is_some())
 }
+
+#[tokio::test]
+async fn the_graphics_pipeline_is_there_where_nothing_is_recorded_and_only_there() {
+    let scene = scene().await;
+    let _shadow = scene.shadow().await;
+    for (recording, is_there) in [("off", true), ("required", false)] {
+        let policy = json!({ "name": recording, "terms": { "recording": recording } });
+        let gateway = &scene.gateway;
+        gateway.post(&gateway.root, "/policies", policy).await;
+        let path = "/targets/win1";
+        gateway.patch(path, json!({ "policy": recording })).await;
+        let checkout = scene.approved("win1").await;
+        let secret = scene.secret(&checkout).await;
+        let client = Client::start().await;
+        let more = ["/gfx", "/log-level:DEBUG"];
+        let xfreerdp = client.open_with(gateway, "alice+win1", &secret, &more);
+        client.screen.shows_the_painting().await;
+        let checked_in = gateway.answer(&scene.alice, &checkout, "check-in", "");
+        checked_in.await;
+        client.ended(xfreerdp).await;
+        let told = client.told();
+        let opened = told.contains("listener Microsoft::Windows::RDS::Graphics created");
+        assert_eq!(opened, is_there, "{recording}:\n{told}");
+    }
+}
