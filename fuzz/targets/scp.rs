@@ -2,6 +2,7 @@
 //! back as the same and holds nothing that a shell would run; a stream is followed or refused.
 #![no_main]
 
+use bytes::Bytes;
 use doorward::broker::ssh::files::scp::{Scp, ScpCommand};
 use libfuzzer_sys::fuzz_target;
 
@@ -21,9 +22,10 @@ fuzz_target!(|input: (Vec<u8>, Vec<(bool, Vec<u8>)>)| {
         let (mut bytes, mut told) = (0, 0);
         for (is_up, piece) in &pieces {
             bytes += piece.len() as u64;
+            let piece = Bytes::copy_from_slice(piece);
             let moved = match is_up {
-                true => scp.up(piece),
-                false => scp.down(piece),
+                true => scp.up(&piece),
+                false => scp.down(&piece),
             };
             let Ok(moved) = moved else { break };
             told += moved.iter().map(|moved| moved.bytes).sum::<u64>();

@@ -5,6 +5,7 @@
 //! of its own; it asks the gate for a session and works on leashed streams.
 
 mod door;
+mod hashing;
 pub mod rdp;
 pub mod ssh;
 pub mod web;

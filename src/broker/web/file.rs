@@ -11,10 +11,13 @@ use hyper::{
 };
 use serde::Serialize;
 
-use super::{hashing::Hashing, multipart::Parts};
-use crate::model::{
-    file::{Direction, FileOp, FilePath, FileResult, Moved},
-    web::{CanonicalPath, file_name, is_download, is_upload, percent_decoded},
+use super::multipart::Parts;
+use crate::{
+    broker::hashing::Hashing,
+    model::{
+        file::{Direction, FileOp, FilePath, FileResult, Moved},
+        web::{CanonicalPath, file_name, is_download, is_upload, percent_decoded},
+    },
 };
 
 pub struct Transfer {

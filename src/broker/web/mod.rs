@@ -12,7 +12,6 @@ mod errand;
 mod exchange;
 mod file;
 mod form;
-mod hashing;
 pub mod headers;
 mod host;
 mod identity;

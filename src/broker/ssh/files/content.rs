@@ -1,25 +1,28 @@
 //! The content of one file as it passes: how much, and its SHA-256 as long as it comes in
 //! order from the first byte.
 //!
-//! Pure, and holds no byte of it. Out of order it only counts; it never guesses a hash.
+//! Holds no more of it than its hash is behind. Out of order it only counts; it never guesses a
+//! hash.
 
-use aws_lc_rs::digest::{Context, SHA256};
+use bytes::Bytes;
 use data_encoding::HEXLOWER;
 
-#[derive(Clone, Default)]
+use crate::broker::hashing::Hashing;
+
+#[derive(Default)]
 pub struct Content {
     /// How many bytes passed, however often and in whichever order.
     bytes: u64,
     order: Order,
 }
 
-#[derive(Clone, Default)]
+#[derive(Default)]
 enum Order {
     #[default]
     Untouched,
     /// Each byte once from the first on.
     Whole {
-        digest: Box<Context>,
+        hashing: Hashing,
         next: u64,
     },
     Broken,
@@ -31,7 +34,7 @@ impl Content {
         let here = match &self.order {
             Order::Untouched => {
                 self.order = Order::Whole {
-                    digest: Box::new(Context::new(&SHA256)),
+                    hashing: Hashing::default(),
                     next: 0,
                 };
                 0
@@ -44,10 +47,10 @@ impl Content {
         }
     }
 
-    pub fn add(&mut self, bytes: &[u8]) {
+    pub fn add(&mut self, bytes: &Bytes) {
         self.bytes = self.bytes.saturating_add(bytes.len() as u64);
-        if let Order::Whole { digest, next } = &mut self.order {
-            digest.update(bytes);
+        if let Order::Whole { hashing, next } = &mut self.order {
+            hashing.add(bytes);
             *next = next.saturating_add(bytes.len() as u64);
         }
     }
@@ -76,12 +79,12 @@ impl Content {
 
     /// Of all that passed. None once it was out of order.
     pub fn sha256(self) -> Option<String> {
-        let digest = match self.order {
-            Order::Untouched => Context::new(&SHA256),
-            Order::Whole { digest, .. } => *digest,
+        let hashing = match self.order {
+            Order::Untouched => Hashing::default(),
+            Order::Whole { hashing, .. } => hashing,
             Order::Broken => return None,
         };
-        Some(HEXLOWER.encode(digest.finish().as_ref()))
+        Some(HEXLOWER.encode(hashing.finish().as_ref()))
     }
 }
 
@@ -96,10 +99,10 @@ mod tests {
     fn in_order_it_has_a_hash() {
         let mut content = Content::default();
         content.at(0);
-        content.add(b"a");
+        content.add(&Bytes::from_static(b"a"));
         content.at(1);
-        content.add(b"b");
-        content.add(b"c");
+        content.add(&Bytes::from_static(b"b"));
+        content.add(&Bytes::from_static(b"c"));
         assert_eq!((content.bytes(), content.end()), (3, Some(3)));
         assert_eq!(content.sha256().as_deref(), Some(ABC));
     }
@@ -116,7 +119,7 @@ mod tests {
             let mut content = Content::default();
             for offset in offsets {
                 content.at(offset);
-                content.add(b"a");
+                content.add(&Bytes::from_static(b"a"));
             }
             assert_eq!((content.bytes(), content.end()), (2, None), "{offsets:?}");
             assert_eq!(content.sha256(), None);

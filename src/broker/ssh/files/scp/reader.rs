@@ -6,6 +6,8 @@
 
 use std::mem;
 
+use bytes::Bytes;
+
 use super::{
     super::content::Content,
     command::{ScpCommand, Side},
@@ -93,7 +95,7 @@ impl Scp {
     }
 
     /// From the person's client.
-    pub fn up(&mut self, bytes: &[u8]) -> Result<Vec<Moved>, Broken> {
+    pub fn up(&mut self, bytes: &Bytes) -> Result<Vec<Moved>, Broken> {
         match self.command.side {
             Side::Sink => self.source_says(bytes),
             Side::Source => self.sink_says(bytes),
@@ -101,7 +103,7 @@ impl Scp {
     }
 
     /// From the target.
-    pub fn down(&mut self, bytes: &[u8]) -> Result<Vec<Moved>, Broken> {
+    pub fn down(&mut self, bytes: &Bytes) -> Result<Vec<Moved>, Broken> {
         match self.command.side {
             Side::Sink => self.sink_says(bytes),
             Side::Source => self.source_says(bytes),
@@ -115,7 +117,8 @@ impl Scp {
         Some(self.moved(file, FileResult::Cut, detail))
     }
 
-    fn source_says(&mut self, mut bytes: &[u8]) -> Result<Vec<Moved>, Broken> {
+    fn source_says(&mut self, whole: &Bytes) -> Result<Vec<Moved>, Broken> {
+        let mut bytes = &whole[..];
         let mut moved = Vec::new();
         while let Some(first) = bytes.first() {
             match self.source {
@@ -128,7 +131,7 @@ impl Scp {
                     let part = bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX));
                     let (content, rest) = bytes.split_at(part);
                     if let Some(file) = &mut self.file {
-                        file.content.add(content);
+                        file.content.add(&whole.slice_ref(content));
                     }
                     let left = left - part as u64;
                     self.source = match left {

@@ -1,5 +1,6 @@
 //! Commands as clients send them and as attackers would; streams as scp speaks them.
 
+use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::{Broken, Scp, ScpCommand, Side};
@@ -124,10 +125,10 @@ fn play(text: &str, turns: &[Turn], piece: usize) -> Result<Vec<Moved>, Broken> 
             Source(bytes) => (bytes, true),
             Sink(bytes) => (bytes, false),
         };
-        for part in bytes.chunks(piece) {
+        for part in bytes.chunks(piece).map(Bytes::copy_from_slice) {
             moved.extend(match of_source == source_is_up {
-                true => scp.up(part)?,
-                false => scp.down(part)?,
+                true => scp.up(&part)?,
+                false => scp.down(&part)?,
             });
         }
     }

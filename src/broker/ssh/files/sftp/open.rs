@@ -3,6 +3,8 @@
 //!
 //! Pure. Calls a file complete only when all of it was seen.
 
+use bytes::Bytes;
+
 use super::{super::content::Content, answer::Status, request::Flags};
 use crate::model::file::{FileOp, FilePath, FileResult, Moved};
 
@@ -54,7 +56,7 @@ impl Open {
         self.last_was_short = length < asked;
     }
 
-    pub fn read(&mut self, bytes: &[u8]) {
+    pub fn read(&mut self, bytes: &Bytes) {
         self.read.add(bytes);
     }
 
@@ -72,7 +74,7 @@ impl Open {
         self.written.at(offset);
     }
 
-    pub fn write(&mut self, bytes: &[u8]) {
+    pub fn write(&mut self, bytes: &Bytes) {
         self.written.add(bytes);
     }
 

@@ -1,8 +1,8 @@
 //! The SHA-256 of what passes, worked out beside it: on another core, where there is one.
 //!
-//! Hashing costs more than all else that happens to a large body together. Whoever passes it
+//! Hashing costs more than all else that happens to a large file together. Whoever passes it
 //! on waits for the hash only where a whole `MOST_WAITING` is behind, and then lends a hand.
-//! Small bodies are hashed as they pass, and hold nothing.
+//! What is small is hashed as it passes, and holds nothing.
 
 use std::{
     collections::VecDeque,
@@ -10,14 +10,16 @@ use std::{
 };
 
 use aws_lc_rs::digest::{Context, Digest, SHA256};
-use hyper::body::Bytes;
+use bytes::Bytes;
 use tokio::runtime::Handle;
 
-/// So much at the beginning of a body is hashed as it passes, and so much later is worth
+/// So much at the beginning is hashed as it passes, and so much later is worth
 /// another thread's being woken.
 const BATCH: usize = 128 * 1024;
-/// What is held of a body at the most, besides the piece that is on its way.
+/// What is held at the most, besides the piece that is on its way.
 const MOST_WAITING: usize = 1024 * 1024;
+/// In so many pieces at the most: each keeps all of the packet that it came in.
+const MOST_PIECES: usize = 256;
 
 #[derive(Default)]
 pub struct Hashing {
@@ -65,14 +67,14 @@ impl Hashing {
             }
             _ => {}
         }
-        while behind > MOST_WAITING {
+        while behind.is_too_much() {
             behind = self.beside.one();
         }
     }
 
     /// Of all that passed.
     pub fn finish(self) -> Digest {
-        while self.beside.one() > 0 {}
+        while self.beside.one().pieces > 0 {}
         // Of the last piece, too, which another thread may just have taken.
         locked(&self.beside.digest).clone().finish()
     }
@@ -80,13 +82,13 @@ impl Hashing {
 
 impl Beside {
     /// Whether somebody is to be called for it, and how much waits now.
-    fn take(&self, piece: Bytes) -> (bool, usize) {
+    fn take(&self, piece: Bytes) -> (bool, Behind) {
         let mut waiting = locked(&self.waiting);
         waiting.bytes += piece.len();
         waiting.pieces.push_back(piece);
         let worth_it = !waiting.at_work && waiting.bytes >= BATCH;
         waiting.at_work |= worth_it;
-        (worth_it, waiting.bytes)
+        (worth_it, waiting.behind())
     }
 
     /// Everything that waits.
@@ -104,11 +106,11 @@ impl Beside {
     }
 
     /// One piece; answers how much waits behind it.
-    fn one(&self) -> usize {
+    fn one(&self) -> Behind {
         let mut digest = locked(&self.digest);
         let mut waiting = locked(&self.waiting);
         let piece = waiting.next();
-        let behind = waiting.bytes;
+        let behind = waiting.behind();
         drop(waiting);
         if let Some(piece) = piece {
             digest.update(&piece);
@@ -117,7 +119,26 @@ impl Beside {
     }
 }
 
+/// How much waits.
+struct Behind {
+    bytes: usize,
+    pieces: usize,
+}
+
+impl Behind {
+    fn is_too_much(&self) -> bool {
+        self.bytes > MOST_WAITING || self.pieces > MOST_PIECES
+    }
+}
+
 impl Waiting {
+    fn behind(&self) -> Behind {
+        Behind {
+            bytes: self.bytes,
+            pieces: self.pieces.len(),
+        }
+    }
+
     fn next(&mut self) -> Option<Bytes> {
         let piece = self.pieces.pop_front()?;
         self.bytes -= piece.len();
@@ -143,13 +164,15 @@ mod tests {
         let mut most = 0;
         for piece in pieces {
             hashing.add(piece);
-            most = most.max(locked(&hashing.beside.waiting).bytes);
+            let behind = locked(&hashing.beside.waiting).behind();
+            assert!(behind.pieces <= MOST_PIECES);
+            most = most.max(behind.bytes);
         }
         (hashing.finish(), most)
     }
 
     fn pieces(lengths: &[usize]) -> Vec<Bytes> {
-        let numbered = lengths.iter().zip(0_u8..);
+        let numbered = lengths.iter().zip((0..=u8::MAX).cycle());
         numbered
             .map(|(length, number)| Bytes::from(vec![number; *length]))
             .collect()
@@ -173,6 +196,16 @@ mod tests {
             prop_assert_eq!(hash.as_ref(), whole.as_ref());
             prop_assert!(most <= MOST_WAITING, "{} waited", most);
         }
+    }
+
+    #[test]
+    fn what_comes_in_crumbs_is_not_held_in_crumbs() {
+        let mut lengths = vec![BATCH];
+        lengths.extend([1; 10_000]);
+        let pieces = pieces(&lengths);
+        let (hash, most) = hashed(&pieces);
+        assert_eq!(hash.as_ref(), digest(&SHA256, &pieces.concat()).as_ref());
+        assert!(most <= MOST_PIECES);
     }
 
     #[test]
