@@ -12,7 +12,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::stream;
-use tokio::{sync::Semaphore, task::spawn_blocking};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    task::spawn_blocking,
+    time::timeout,
+};
 
 use super::{
     content::{MEDIA, note},
@@ -34,6 +38,11 @@ const LONGEST: f64 = 1e9;
 
 const AT_ONCE: usize = 2;
 static SEEKING: Semaphore = Semaphore::const_new(AT_ONCE);
+
+/// So many more wait for their turn, and so long: a slider asks again and again.
+const WAITING: usize = 16;
+const PATIENCE: Duration = Duration::from_secs(10);
+static WAITERS: Semaphore = Semaphore::const_new(WAITING);
 
 /// For a player: the picture at a moment, and what came behind it.
 pub async fn frames(
@@ -82,8 +91,7 @@ async fn sought(
         let problem = Problem::conflict("no-desktop", "this is no recording of a desktop");
         return Err(problem.hint("GET /recordings/ID/content has its text"));
     }
-    let turn = SEEKING.try_acquire();
-    let _turn = turn.map_err(|_| Problem::rate_limited(Duration::from_secs(1)))?;
+    let _turn = turn().await?;
     // Twice: once to find where to begin, once from there.
     let first = evidence::open(api, &kept).await?;
     let second = evidence::open(api, &kept).await?;
@@ -97,6 +105,17 @@ async fn sought(
     sought.map_err(|error| Problem::fault("reading a recording", &error))
 }
 
+async fn turn() -> Result<SemaphorePermit<'static>, Problem> {
+    let too_many = || Problem::rate_limited(Duration::from_secs(1));
+    if let Ok(turn) = SEEKING.try_acquire() {
+        return Ok(turn);
+    }
+    let _place = WAITERS.try_acquire().map_err(|_| too_many())?;
+    let turn = timeout(PATIENCE, SEEKING.acquire()).await;
+    let turn = turn.map_err(|_| too_many())?;
+    Ok(turn.expect("nobody closes it"))
+}
+
 fn moment(params: &Params, name: &str) -> Result<f64, Problem> {
     match params.read::<f64>(name)? {
         None => Ok(0.0),
@@ -105,5 +124,27 @@ fn moment(params: &Params, name: &str) -> Result<f64, Problem> {
             name,
             "seconds since the beginning are expected",
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::future::{join_all, poll_immediate};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_seeks_while_others_do_waits_and_too_many_are_told_to_come_again() {
+        let all = u32::try_from(AT_ONCE).unwrap();
+        let busy = SEEKING.acquire_many(all).await.unwrap();
+        let mut waiting: Vec<_> = (0..WAITING).map(|_| Box::pin(turn())).collect();
+        for turn in &mut waiting {
+            assert!(poll_immediate(turn).await.is_none(), "they wait");
+        }
+        let told = turn().await.map(drop).unwrap_err();
+        assert_eq!(told.into_response().status(), 429);
+        drop(busy);
+        let turns = waiting.into_iter().map(|turn| async { turn.await.is_ok() });
+        assert!(join_all(turns).await.into_iter().all(|came| came));
     }
 }
