@@ -45,12 +45,13 @@ fuzz_target!(|input: &[u8]| {
 
 fn named(token: &[u8]) {
     let Ok(names) = Names::read(token) else { return };
-    for name in [&names.user, &names.workstation] {
+    for name in [&names.user, &names.domain, &names.workstation] {
         assert!(name.encode_utf16().count() <= 256);
     }
     if let Some(sought) = names.sought() {
         let user = sought.to_string();
-        let again = Names { user: user.clone(), workstation: String::new() };
+        let (domain, workstation) = (String::new(), String::new());
+        let again = Names { user: user.clone(), domain, workstation };
         let again = again.sought().expect("what was meant is meant");
         assert_eq!(again.to_string(), user);
     }

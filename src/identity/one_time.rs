@@ -5,9 +5,12 @@
 
 use std::net::IpAddr;
 
+use tracing::warn;
+
 use super::sign_in::{Door, Identity, SignInError};
 use crate::{
     model::{
+        audit::{Actor, AuditEvent, AuditOutcome},
         ids::{CheckoutId, UserId},
         principal::{Principal, Proof, Scope},
     },
@@ -38,6 +41,27 @@ impl Identity {
         // Good for using that check-out, and for nothing else.
         let scopes = [Scope::Request].into_iter().collect();
         Ok(user.scoped_principal(proof, scopes))
+    }
+
+    /// Has the auditor told of a client that was turned away before it said who it is.
+    ///
+    /// Slowed as guessing is, so that a flood of strangers does not fill the log.
+    pub async fn note_unsuited(&self, why: &str, peer: IpAddr) {
+        // No user is called so.
+        if self.0.throttle.admit("a client", peer).is_err() {
+            return;
+        }
+        let actor = Actor::Nobody {
+            claimed: String::new(),
+            peer: peer.to_string(),
+        };
+        let message = format!("sign-in refused: {why}");
+        let mut event = AuditEvent::done(self.0.clock.now(), "user.sign-in", actor, message);
+        event.outcome = AuditOutcome::Refused("unsuited-client".to_owned());
+        event.detail = serde_json::json!({ "door": Door::Rdp.as_str() });
+        if let Err(error) = self.note(&event).await {
+            warn!(%error, "Refused client not audited");
+        }
     }
 
     /// Has the auditor told of a secret that was wrong, or of a name that means nothing.

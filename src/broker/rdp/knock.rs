@@ -12,7 +12,7 @@ use std::{
 };
 
 use sspi::{
-    AuthIdentity, Username,
+    AuthIdentity, NegotiateConfig, Username,
     credssp::{CredSspServer, CredentialsProxy, NStatusCode, ServerMode, ServerState, TsRequest},
     ntlm::NtlmConfig,
 };
@@ -25,13 +25,17 @@ use zeroize::Zeroizing;
 
 use super::{
     frame::invalid,
-    names::{Names, is_ntlm},
+    names::{Names, is_ntlm, last_message},
+    protocol::Protocols,
     ts_request,
 };
 use crate::{
     identity::SignInError,
     model::{ids::CheckoutId, name::TargetName, principal::Principal, text::Text},
-    session::{Gate, one_time::Expected},
+    session::{
+        Gate,
+        one_time::{Expected, Sought},
+    },
 };
 
 /// How long a client may take for each of its messages.
@@ -43,6 +47,15 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// Before this one the binding to the certificate could be turned against its holder
 /// (CVE-2018-0886).
 const OLDEST: u32 = 5;
+
+/// So many messages come before the last word, with room.
+const ROUNDS: usize = 6;
+
+/// The word behind (MS-RDPBCGR 2.2.10.2).
+const MAY_COME_IN: [u8; 4] = [0; 4];
+
+/// With this SPNEGO begins (RFC 2743 s3.1).
+const GSS_API: u8 = 0x60;
 
 #[derive(Debug, thiserror::Error)]
 pub enum NotLetIn {
@@ -93,56 +106,107 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let secrets = Secrets::default();
-    let mut server = server(public_key, &secrets)?;
-    let first = read(stream).await?;
-    if first.version < OLDEST || !first.nego_tokens.as_deref().is_some_and(is_ntlm) {
-        return Err(NotLetIn::Unsupported);
-    }
-    let challenge = process(&mut server, first).map_err(|()| NotLetIn::Unsupported)?;
-    ts_request::write(stream, &challenge).await?;
-
-    let second = read(stream).await?;
-    let token = second.nego_tokens.as_deref().unwrap_or_default();
-    let names = Names::read(token).map_err(invalid)?;
-    let sought = names.sought();
-    let expected = match &sought {
-        Some(sought) => gate.expected(sought, peer).await?,
-        None => {
-            gate.identity().try_one_time("", peer)?;
-            None
+    let mut message = read(stream).await?;
+    let form = Form::of(&message).ok_or(NotLetIn::Unsupported)?;
+    let mut server = server(form, public_key, &secrets)?;
+    let mut claim: Option<Claim> = None;
+    for _ in 0..ROUNDS {
+        let last = message.nego_tokens.as_deref().and_then(last_message);
+        // Once: nobody is somebody else a message later.
+        if let (Some(last), None) = (last, &claim) {
+            let names = Names::read(last).map_err(|_| NotLetIn::Unsupported)?;
+            claim = Some(Claim::look_up(names, gate, peer, &secrets).await?);
         }
-    };
-    let expected = secrets.expect(expected);
-    let answered = process(&mut server, second);
-    let claimed = sought.map_or_else(|| names.user.clone(), |sought| sought.to_string());
-    let (Ok(last_word), Some(expected)) = (answered, expected) else {
-        return Err(gate.identity().refuse_one_time(&claimed, peer).await.into());
-    };
-    // INVARIANT: an answer to the key is given only where the client's was verified.
-    if last_word.pub_key_auth.is_none() {
-        return Err(gate.identity().refuse_one_time(&claimed, peer).await.into());
+        match process(&mut server, message) {
+            // INVARIANT: an answer to the key is given only where the client's was verified.
+            Ok(last_word) if last_word.pub_key_auth.is_some() => {
+                let claim = claim.ok_or(NotLetIn::Unsupported)?;
+                return claim.proven(gate, peer, server, last_word).await;
+            }
+            Ok(answer) if answer.nego_tokens.is_some() => {
+                ts_request::write(stream, &answer).await?;
+            }
+            _ => break,
+        }
+        message = read(stream).await?;
     }
-    let Expected {
-        user,
-        checkout,
-        target,
-        ..
-    } = expected;
-    let principal = gate.identity().one_time(&user, &checkout).await?;
-    Ok(Known {
-        principal,
-        checkout,
-        target,
-        workstation: Text::ours(&names.workstation).one_line(),
-        server,
-        last_word,
+    Err(match claim {
+        Some(claim) => claim.refused(gate, peer).await,
+        None => NotLetIn::Unsupported,
     })
+}
+
+/// Who somebody says they are, and what they must know if that is so.
+struct Claim {
+    names: Names,
+    sought: Option<Sought>,
+    expected: Option<Expected>,
+}
+
+impl Claim {
+    async fn look_up(
+        names: Names,
+        gate: &Gate,
+        peer: IpAddr,
+        secrets: &Secrets,
+    ) -> Result<Self, NotLetIn> {
+        let sought = names.sought();
+        let expected = match &sought {
+            Some(sought) => gate.expected(sought, peer).await?,
+            None => {
+                gate.identity().try_one_time("", peer)?;
+                None
+            }
+        };
+        let domain = Some(names.domain.as_str()).filter(|domain| !domain.is_empty());
+        let user = Username::new(&names.user, domain).ok();
+        let expected = secrets.expect(expected, user);
+        Ok(Self {
+            names,
+            sought,
+            expected,
+        })
+    }
+
+    async fn proven(
+        self,
+        gate: &Gate,
+        peer: IpAddr,
+        server: CredSspServer<Secrets>,
+        last_word: TsRequest,
+    ) -> Result<Known, NotLetIn> {
+        let Some(expected) = &self.expected else {
+            return Err(self.refused(gate, peer).await);
+        };
+        let identity = gate.identity();
+        let principal = match identity.one_time(&expected.user, &expected.checkout).await {
+            // They have been disabled since.
+            Err(SignInError::Refused) => return Err(self.refused(gate, peer).await),
+            principal => principal?,
+        };
+        Ok(Known {
+            principal,
+            checkout: expected.checkout.clone(),
+            target: expected.target.clone(),
+            workstation: Text::ours(&self.names.workstation).one_line(),
+            server,
+            last_word,
+        })
+    }
+
+    async fn refused(&self, gate: &Gate, peer: IpAddr) -> NotLetIn {
+        let claimed = match &self.sought {
+            Some(sought) => sought.to_string(),
+            None => self.names.user.clone(),
+        };
+        gate.identity().refuse_one_time(&claimed, peer).await.into()
+    }
 }
 
 impl Known {
     /// The last word: from here on the client believes that it is where it wanted to go. What
     /// it then sends as its credential is thrown away.
-    pub async fn let_in<S>(mut self, stream: &mut S) -> io::Result<()>
+    pub async fn let_in<S>(mut self, stream: &mut S, chosen: Protocols) -> io::Result<()>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -153,15 +217,51 @@ impl Known {
         }
         // Only whether it was encrypted for this session.
         let finished = self.server.process(credential).resolve_to_result();
-        match finished {
-            Ok(ServerState::Finished(_)) => Ok(()),
-            _ => Err(invalid(ts_request::NotATsRequest)),
+        let Ok(ServerState::Finished(_)) = finished else {
+            return Err(invalid(ts_request::NotATsRequest));
+        };
+        if chosen == Protocols::NLA_WITH_A_WORD {
+            stream.write_all(&MAY_COME_IN).await?;
+            stream.flush().await?;
+        }
+        Ok(())
+    }
+}
+
+/// How a client wraps NTLM: xfreerdp 2 does not, others do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Ntlm,
+    Spnego,
+}
+
+impl Form {
+    /// None for what is not understood here.
+    fn of(first: &TsRequest) -> Option<Self> {
+        let token = first.nego_tokens.as_deref().unwrap_or_default();
+        match token.first() {
+            _ if first.version < OLDEST => None,
+            _ if is_ntlm(token) => Some(Self::Ntlm),
+            Some(&GSS_API) => Some(Self::Spnego),
+            _ => None,
         }
     }
 }
 
-fn server(public_key: Vec<u8>, secrets: &Secrets) -> io::Result<CredSspServer<Secrets>> {
-    let mode = ServerMode::Ntlm(NtlmConfig::default());
+fn server(
+    form: Form,
+    public_key: Vec<u8>,
+    secrets: &Secrets,
+) -> io::Result<CredSspServer<Secrets>> {
+    let ntlm = NtlmConfig::default();
+    let mode = match form {
+        Form::Ntlm => ServerMode::Ntlm(ntlm),
+        Form::Spnego => {
+            let alone = Some("!kerberos,!pku2u".to_owned());
+            let config = NegotiateConfig::new(Box::new(ntlm), alone, "doorward".to_owned());
+            ServerMode::Negotiate(config)
+        }
+    };
     CredSspServer::new(public_key, secrets.clone(), mode).map_err(invalid)
 }
 
@@ -169,13 +269,12 @@ fn server(public_key: Vec<u8>, secrets: &Secrets) -> io::Result<CredSspServer<Se
 /// in without it.
 pub(super) fn is_let_in(messages: Vec<TsRequest>, secret: &str) -> bool {
     let secrets = Secrets::default();
-    let copy = Zeroizing::new(secret.to_owned());
-    secrets
-        .0
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .push(copy);
-    let Ok(mut server) = server(vec![7; 270], &secrets) else {
+    let user = Username::parse("alice+win1").ok();
+    secrets.set(vec![Zeroizing::new(secret.to_owned())], user);
+    let Some(form) = messages.first().and_then(Form::of) else {
+        return false;
+    };
+    let Ok(mut server) = server(form, vec![7; 270], &secrets) else {
         return false;
     };
     for message in messages {
@@ -223,13 +322,20 @@ fn process(server: &mut CredSspServer<Secrets>, request: TsRequest) -> Result<Ts
     }
 }
 
-/// What `sspi` compares with, found between its two questions.
+/// What `sspi` compares with, found between its questions.
 #[derive(Clone, Default)]
-struct Secrets(Arc<Mutex<Vec<Zeroizing<String>>>>);
+struct Secrets(Arc<Mutex<Compared>>);
+
+#[derive(Default)]
+struct Compared {
+    secrets: Vec<Zeroizing<String>>,
+    /// As the client wrote it; none before that.
+    user: Option<Username>,
+}
 
 impl Secrets {
     /// Of nobody where nothing is expected: a wrong name takes as long as a wrong secret.
-    fn expect(&self, expected: Option<Expected>) -> Option<Expected> {
+    fn expect(&self, expected: Option<Expected>, user: Option<Username>) -> Option<Expected> {
         let copy = |secret: &str| Zeroizing::new(secret.to_owned());
         let secrets = match &expected {
             Some(expected) => expected
@@ -239,8 +345,25 @@ impl Secrets {
                 .collect(),
             None => vec![Gate::one_time_of_nobody().expose(copy)],
         };
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = secrets;
+        self.set(secrets, user);
         expected
+    }
+
+    fn set(&self, secrets: Vec<Zeroizing<String>>, user: Option<Username>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Compared { secrets, user };
+    }
+
+    /// The name as the client wrote it: it is part of what is compared.
+    fn identities(&self, user: Option<&Username>) -> Vec<AuthIdentity> {
+        let compared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(user) = user.or(compared.user.as_ref()) else {
+            return Vec::new();
+        };
+        let identity = |secret: &Zeroizing<String>| AuthIdentity {
+            username: user.clone(),
+            password: String::clone(secret).into(),
+        };
+        compared.secrets.iter().map(identity).collect()
     }
 }
 
@@ -255,17 +378,11 @@ impl CredentialsProxy for Secrets {
     }
 
     fn auth_data_candidates_by_user(&mut self, user: &Username) -> io::Result<Vec<AuthIdentity>> {
-        let secrets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // The name as the client wrote it: it is part of what is compared.
-        let identity = |secret: &Zeroizing<String>| AuthIdentity {
-            username: user.clone(),
-            password: String::clone(secret).into(),
-        };
-        Ok(secrets.iter().map(identity).collect())
+        Ok(self.identities(Some(user)))
     }
 
+    /// SPNEGO's question, asked before each message (`vendor/README.md`).
     fn auth_data(&mut self) -> io::Result<Vec<AuthIdentity>> {
-        // SPNEGO asks before there is a name.
-        Err(io::ErrorKind::Unsupported.into())
+        Ok(self.identities(None))
     }
 }

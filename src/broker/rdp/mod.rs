@@ -33,14 +33,14 @@ mod ts_request;
 mod typing;
 mod upward;
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{fmt::Display, io, net::SocketAddr, time::Duration};
 
 use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tracing::{debug, info};
 
 use self::{
-    knock::Known,
+    knock::{Known, NotLetIn},
     protocol::{Failure, Protocols},
 };
 use super::{Arrival, Broker, Connection};
@@ -89,13 +89,16 @@ impl RdpBroker {
         } = connection;
         let requested = within(preconnection::read(&mut stream)).await?;
         // INVARIANT: without NLA the target would have to be reached before anybody is known.
-        if !requested.offers(Protocols::NLA) {
+        let Some(chosen) = choose(requested) else {
+            let why = "the client offers no network level authentication";
+            info!(%peer, why, "RDP client not let in");
+            self.gate.identity().note_unsuited(why, peer.ip()).await;
             stream
                 .write_all(&protocol::failure(Failure::NlaRequired))
                 .await?;
             return stream.shutdown().await;
-        }
-        stream.write_all(&protocol::confirm(Protocols::NLA)).await?;
+        };
+        stream.write_all(&protocol::confirm(chosen)).await?;
         let (config, shown) = self.tls.one_connection().map_err(io::Error::other)?;
         let public_key = shown.cert.first().and_then(certificate::public_key);
         let public_key = public_key.ok_or_else(|| io::Error::other("a certificate without key"))?;
@@ -106,6 +109,10 @@ impl RdpBroker {
             Ok(known) => known,
             Err(error) => {
                 info!(%peer, %error, "RDP client not let in");
+                if let NotLetIn::Unsupported = error {
+                    let why = error.to_string();
+                    self.gate.identity().note_unsuited(&why, peer.ip()).await;
+                }
                 if let Some(status) = error.status() {
                     knock::turn_away(&mut client, status).await;
                 }
@@ -113,7 +120,7 @@ impl RdpBroker {
             }
         };
         arrival.signed_in();
-        self.lead(client, known, requested, (peer, switch), arrival)
+        self.lead(client, known, (requested, chosen), (peer, switch), arrival)
             .await
     }
 
@@ -122,7 +129,7 @@ impl RdpBroker {
         &self,
         mut client: Client,
         known: Known,
-        requested: Protocols,
+        (requested, chosen): (Protocols, Protocols),
         (peer, switch): (SocketAddr, KillSwitch),
         _arrival: Arrival,
     ) -> io::Result<()> {
@@ -153,6 +160,7 @@ impl RdpBroker {
                     let cause: &dyn std::error::Error = &error;
                     info!(session = %session.id(), target = %session.target().name, error = cause, "Target not reached");
                 }
+                nothing_shown(&session, track, &error).await;
                 session.close(Outcome::TargetFailed(error.to_string()));
                 knock::turn_away(&mut client, status).await;
                 return Ok(());
@@ -160,10 +168,15 @@ impl RdpBroker {
         };
         // INVARIANT (P6): looked at once more, now that the streams are about to be joined.
         if let Err(refusal) = session.recheck().await {
+            nothing_shown(&session, track, &refusal).await;
             knock::turn_away(&mut client, status::of(&refusal)).await;
             return Ok(());
         }
-        known.let_in(&mut client).await?;
+        let let_in = known.let_in(&mut client, chosen).await;
+        if let Err(error) = let_in {
+            nothing_shown(&session, track, &"the client went away").await;
+            return Err(error);
+        }
         relay::run(&session, client, requested, leg, track).await
     }
 
@@ -198,6 +211,20 @@ impl RdpBroker {
         }
         Ok(session)
     }
+}
+
+/// Ends a recording that has nothing to show, and says why: it was begun before the target was
+/// reached, and each session that must have one has one.
+async fn nothing_shown(session: &Session, track: Track, why: &(impl Display + Sync)) {
+    let why = format!("nothing was shown: {why}");
+    session.recorded(track, &why).await;
+}
+
+/// None where a client offers nothing that would do.
+fn choose(offered: Protocols) -> Option<Protocols> {
+    [Protocols::NLA_WITH_A_WORD, Protocols::NLA]
+        .into_iter()
+        .find(|known| offered.offers(*known))
 }
 
 async fn within<T>(step: impl Future<Output = io::Result<T>>) -> io::Result<T> {

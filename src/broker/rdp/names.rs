@@ -8,6 +8,7 @@ use crate::{broker::ssh::login::Login, session::one_time::Sought};
 
 const SIGNATURE: &[u8; 8] = b"NTLMSSP\0";
 const AUTHENTICATE: u32 = 3;
+const DOMAIN: usize = 28;
 const USER: usize = 36;
 const WORKSTATION: usize = 44;
 /// Longer than any name that is one.
@@ -17,12 +18,22 @@ const LONGEST: usize = 512;
 #[derive(Debug, PartialEq, Eq)]
 pub struct Names {
     pub user: String,
+    pub domain: String,
     pub workstation: String,
 }
 
 /// Whether this is NTLM as it is, and not in SPNEGO.
 pub fn is_ntlm(token: &[u8]) -> bool {
     token.starts_with(SIGNATURE)
+}
+
+/// NTLM's last message, wherever in a token of SPNEGO it stands. Where it begins is not proven
+/// either: what somebody puts before it names somebody whose secret they must know.
+pub fn last_message(token: &[u8]) -> Option<&[u8]> {
+    let begins = [&SIGNATURE[..], &AUTHENTICATE.to_le_bytes()].concat();
+    let mut places = token.windows(begins.len());
+    let at = places.position(|place| place == begins)?;
+    Some(&token[at..])
 }
 
 impl Names {
@@ -32,6 +43,7 @@ impl Names {
         }
         Ok(Self {
             user: text(token, USER)?,
+            domain: text(token, DOMAIN)?,
             workstation: text(token, WORKSTATION)?,
         })
     }
@@ -100,7 +112,10 @@ mod tests {
     }
 
     fn meant(user: &str) -> Option<String> {
-        let names = Names::read(&token(user, "LAPTOP")).unwrap();
+        let token = token(user, "LAPTOP");
+        let in_spnego = [&b"\xa1\x81\x90NTLMSSP\0\x01\0"[..], &token, b"\xa3"].concat();
+        assert_eq!(last_message(&in_spnego).unwrap()[..token.len()], token);
+        let names = Names::read(&token).unwrap();
         assert_eq!(names.workstation, "LAPTOP");
         names.sought().map(|sought| sought.to_string())
     }

@@ -19,6 +19,8 @@ impl Protocols {
     pub const TLS: Self = Self(1);
     /// TLS, and in it CredSSP: the client proves who it is before there is a session.
     pub const NLA: Self = Self(2);
+    /// The same, and behind it a word on whether they may come in at all.
+    pub const NLA_WITH_A_WORD: Self = Self(8);
 
     pub fn offers(self, one: Self) -> bool {
         self.0 & one.0 != 0

@@ -85,20 +85,38 @@ where
     let (target_read, mut to_target) = split(stream);
     let (mut from_client, mut from_target) = (Frames::new(client_read), Frames::new(target_read));
 
-    let initial = step(&mut from_client).await?;
+    let initial = match step(&mut from_client).await {
+        Ok(initial) => initial,
+        Err(error) => {
+            super::nothing_shown(session, track, &"the client went away").await;
+            return Err(error);
+        }
+    };
     let watched = match track.recording() {
         Some(_) => Watched::Recorded,
         None => Watched::Unrecorded,
     };
-    let may = |name: &str| may(session, name);
-    let (initial, mut channels) =
-        settings::for_target(&initial, protocol, extended, watched, may).map_err(invalid)?;
-    to_target.write_all(&initial).await?;
-    to_target.flush().await?;
-    let response = step(&mut from_target).await?;
-    let response = settings::for_client(&response, requested, &mut channels).map_err(invalid)?;
-    to_client.write_all(&response).await?;
-    to_client.flush().await?;
+    let settled = async {
+        let may = |name: &str| may(session, name);
+        let (initial, mut channels) =
+            settings::for_target(&initial, protocol, extended, watched, may).map_err(invalid)?;
+        pass(&mut to_target, &initial).await?;
+        let response = step(&mut from_target).await?;
+        let response =
+            settings::for_client(&response, requested, &mut channels).map_err(invalid)?;
+        pass(&mut to_client, &response).await?;
+        io::Result::Ok(channels)
+    };
+    let channels = match settled.await {
+        Ok(channels) => channels,
+        Err(error) => {
+            let why = format!("client and target did not agree on a session: {error}");
+            info!(session = %session.id(), why, "RDP session not begun");
+            super::nothing_shown(session, track, &why).await;
+            session.close(Outcome::TargetFailed(why));
+            return Ok(());
+        }
+    };
 
     let followed = Followed {
         screen: channels.io(),

@@ -1,6 +1,9 @@
 //! RDP targets: the real xfreerdp through the real gateway to servers of other people's making.
 
+mod crafted;
 mod keyboard;
+mod knocking;
+mod limits;
 mod pass;
 mod recorded;
 mod refuse;

@@ -16,10 +16,10 @@ use crate::{
 };
 
 /// A pin of a key that nobody has.
-const OTHER: &str = "sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+pub const OTHER: &str = "sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 /// A target that only counts who comes.
-async fn counted(scene: &Scene) -> Arc<AtomicUsize> {
+pub async fn counted(scene: &Scene) -> Arc<AtomicUsize> {
     let visits = Arc::new(AtomicUsize::new(0));
     let counting = visits.clone();
     let port = serve(move |_| {
