@@ -18,16 +18,21 @@ use crate::{
 };
 
 /// A gateway with targets, somebody who asks and somebody who answers.
-struct Stage {
-    gateway: Gateway,
-    _sshd: Sshd,
-    alice: Person,
-    bob: Person,
+pub struct Stage {
+    pub gateway: Gateway,
+    pub sshd: Sshd,
+    pub alice: Person,
+    pub bob: Person,
 }
 
 impl Stage {
     async fn set() -> Self {
-        let (gateway, sshd) = tokio::join!(Gateway::start(), Sshd::start());
+        Self::set_with("").await
+    }
+
+    /// The same with more lines of configuration.
+    pub async fn set_with(more: &str) -> Self {
+        let (gateway, sshd) = tokio::join!(Gateway::start_with(more), Sshd::start());
         sshd.enter(&gateway, "db1").await;
         let facts =
             json!({ "description": "Orders, PostgreSQL 17", "labels": ["production", "vienna"] });
@@ -49,18 +54,18 @@ impl Stage {
         gateway.post(&gateway.root, "/users", carol).await;
         Self {
             gateway,
-            _sshd: sshd,
+            sshd,
             alice,
             bob,
         }
     }
 
-    fn at(&self, path: &str) -> String {
+    pub fn at(&self, path: &str) -> String {
         format!("{}{path}", self.gateway.url())
     }
 
     /// Somebody's window, signed in and on that page.
-    async fn window(&self, screen: Screen, user: &str, path: &str) -> Window {
+    pub async fn window(&self, screen: Screen, user: &str, path: &str) -> Window {
         let window = Window::on(screen).await;
         window.dark(false).await;
         window.go(&self.at(path)).await;

@@ -16,6 +16,7 @@ mod browser;
 mod case;
 mod clients;
 mod console;
+mod console_pages;
 mod differential;
 mod hostile;
 mod lab;
@@ -39,5 +40,8 @@ mod stall;
 #[path = "../gateway/support.rs"]
 #[allow(dead_code)]
 mod support;
+#[path = "../gateway/telling/server.rs"]
+#[allow(dead_code)]
+mod telling;
 mod trees;
 mod window;

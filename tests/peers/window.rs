@@ -120,6 +120,16 @@ impl Window {
         assert!(gone.is_null(), "{url}: {gone}");
     }
 
+    /// Opens one more tab of the same browser there, and turns to it.
+    pub async fn tab(&self, url: &str) {
+        let made = self
+            .call(Method::POST, "/window/new", json!({ "type": "tab" }))
+            .await;
+        let to = json!({ "handle": text(&made["handle"]) });
+        self.call(Method::POST, "/window", to).await;
+        self.go(url).await;
+    }
+
     pub async fn url(&self) -> String {
         text(&self.call(Method::GET, "/url", json!({})).await)
     }
