@@ -330,3 +330,44 @@ async fn somebody_hears_of_what_they_subscribe_to_and_not_of_what_they_mute() {
     let first = mail.line(|line| line["to"][0] == "alice@example.org").await;
     assert_eq!(first["subject"], "Approved: root@db1");
 }
+
+#[tokio::test]
+async fn a_channel_is_added_tried_and_removed_in_a_terminal() {
+    let stage = Stage::set().await;
+    let gateway = &stage.gateway;
+    let hook = Server::hook(gateway.dir.path()).await;
+    let run = async |arguments: &[&str]| {
+        let mut command = gateway.doorward(&gateway.root, arguments);
+        let output = command.output().await.unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(said).unwrap())
+    };
+    let url = format!("http://127.0.0.1:{}/ok", hook.port);
+    let (code, said) = run(&["channel", "add", "soc", "--kind", "webhook", "--url", &url]).await;
+    assert_eq!(code, Some(0), "{said}");
+    let secret = said.split_whitespace().find(|it| it.starts_with("whsec_"));
+    hook.tell_secret(secret.expect("it is shown once"));
+    let (code, said) = run(&["channel", "test", "soc"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(hook.line(|_| true).await["verified"], true);
+    let lost = [
+        "channel",
+        "add",
+        "lost",
+        "--kind",
+        "webhook",
+        "--url",
+        "http://127.0.0.1:9/",
+    ];
+    assert_eq!(run(&lost).await.0, Some(0));
+    let (code, said) = run(&["channel", "test", "lost"]).await;
+    assert_eq!(code, Some(7), "{said}");
+    assert!(said.contains("cannot be reached"), "{said}");
+    let (_, said) = run(&["channel", "list"]).await;
+    assert!(said.contains("lost") && said.contains("webhook"), "{said}");
+    let (_, said) = run(&["channel", "deliveries", "--state", "dead"]).await;
+    assert!(said.contains("lost") && !said.contains("soc"), "{said}");
+    let (code, _) = run(&["channel", "remove", "lost", "--yes"]).await;
+    assert_eq!(code, Some(0));
+    assert_eq!(gateway.list("/channels").await.len(), 1);
+}
