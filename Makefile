@@ -45,6 +45,7 @@ docs: ## the crate's documentation, warnings denied
 bench: ## the figures of docs/performance.md, release build, beside OpenSSH's sshd and nginx
 	@scripts/prerequisites bench
 	cargo bench --locked --bench sessions
+	cargo bench --locked --bench console
 	@# Ten thousand WebSockets are two open files each.
 	@ulimit -n "$$(ulimit -H -n)"; cargo bench --locked --bench web
 
