@@ -14,6 +14,7 @@ mod class;
 mod console;
 mod csv;
 mod deliveries;
+pub mod desktop;
 mod diff;
 mod error;
 mod events;
@@ -95,6 +96,8 @@ pub struct Parts {
     pub archive: Archive,
     /// Whose signature proves the audit chain.
     pub audit_key: PublicKey,
+    /// How desktops open in browsers.
+    pub desktops: desktop::Desktops,
     /// How the gateway looks at the host keys of a server.
     pub scanner: scan::Scanner,
     /// What people configure their ssh from.
@@ -176,6 +179,10 @@ impl Api {
 
     fn ways_in(&self) -> &WaysIn {
         &self.0.parts.ways_in
+    }
+
+    fn desktops(&self) -> &desktop::Desktops {
+        &self.0.parts.desktops
     }
 
     fn limits(&self) -> &Limits {

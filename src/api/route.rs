@@ -175,6 +175,15 @@ impl Route {
         self.sends(media, StatusCode::OK, None)
     }
 
+    /// The connection becomes something else.
+    pub fn switches(self) -> Self {
+        self.sends(
+            "application/octet-stream",
+            StatusCode::SWITCHING_PROTOCOLS,
+            None,
+        )
+    }
+
     pub fn streaming(mut self) -> Self {
         self.spec.streams = true;
         self

@@ -5,9 +5,10 @@
 use axum::http::{Method, StatusCode};
 
 use super::{
-    accounts, apply, audit, channels, checkouts, class::Class, deliveries, events, factors, files,
-    groups, jwks, keys, me, notices, openapi, page, passkeys, policies, rdp, recordings, reveal,
-    route::Route, scan, sessions, sign_in, sign_ins, ssh, standing, targets, users,
+    accounts, apply, audit, channels, checkouts, class::Class, deliveries, desktop, events,
+    factors, files, groups, jwks, keys, me, notices, openapi, page, passkeys, policies, rdp,
+    recordings, reveal, route::Route, scan, sessions, sign_in, sign_ins, ssh, standing, targets,
+    users,
 };
 use crate::model::{
     file::FileRecord,
@@ -234,6 +235,10 @@ fn access() -> Vec<Route> {
             .takes::<checkouts::Handover>().ok::<CheckoutView>(),
         Route::new(POST, "/checkouts/{id}/rdp", Requester, "How to come in by RDP: where, as whom, and the check-out's one-time secret", rdp::show)
             .ok::<rdp::RdpWay>(),
+        Route::new(POST, "/checkouts/{id}/desktop", Requester, "A one-time code that opens the desktop in this browser", desktop::code)
+            .ok::<desktop::DesktopWay>(),
+        Route::new(GET, "/checkouts/{id}/desktop", Requester, "The desktop in a WebSocket, as RDCleanPath, for a page of the console", desktop::open)
+            .switches().streaming(),
         Route::new(POST, "/checkouts/{id}/reveal", Revealer, "See the account's secret, where the policy reveals it", reveal::reveal)
             .ok::<reveal::RevealedSecret>(),
 

@@ -172,7 +172,7 @@ async fn converse(
     } else {
         builder.http1_only()
     };
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let mut connection = pin!(connection.into_owned());
     let overstayed = async {
         if timeout(bounds.guest, place.proven()).await.is_ok() {

@@ -18,7 +18,7 @@ pub use self::{
     open::{signer, store},
 };
 use crate::{
-    api::{self, Api},
+    api::{self, Api, desktop::Desktops},
     broker::{self, rdp, ssh, web},
     cli::desk::Commands,
     clock::Clock,
@@ -335,6 +335,10 @@ impl Parts {
         closing: &CancellationToken,
     ) -> Result<Vec<JoinHandle<()>>, StartError> {
         let Self { config, .. } = self;
+        let rdp_broker = Arc::new(rdp::RdpBroker::new(
+            gate.clone(),
+            certificates.admin.clone(),
+        ));
         let api = Api::new(api::Parts {
             store: self.store.clone(),
             clock: self.clock.clone(),
@@ -347,6 +351,7 @@ impl Parts {
             archive: Archive::new(&self.recordings),
             ssh: public.ssh,
             identity_keys: public.identity_keys,
+            desktops: desktops(&rdp_broker),
             scanner: api::scan::Scanner::new(|address| async move { ssh::scan(&address).await }),
             audit_key: self.checkpoints.public_key(),
             closing: closing.clone(),
@@ -371,7 +376,6 @@ impl Parts {
             .redirect
             .map(|address| web::RedirectBroker::new(gate.ways_in().web.clone(), address.port()));
         let web_broker = web::WebBroker::new(gate.clone(), web_settings);
-        let rdp_broker = rdp::RdpBroker::new(gate.clone(), certificates.admin.clone());
         let broker = ssh::SshBroker::new(gate, settings, Arc::new(commands));
         let server_config = certificates.admin.server_config()?;
         let admin = api::server::serve(
@@ -405,12 +409,7 @@ impl Parts {
         });
         let rdp = sockets.rdp.map(|socket| {
             let limits = settings::rdp_limits(&config.rdp);
-            tokio::spawn(broker::listen(
-                socket,
-                Arc::new(rdp_broker),
-                limits,
-                closing.clone(),
-            ))
+            tokio::spawn(broker::listen(socket, rdp_broker, limits, closing.clone()))
         });
         let mut listeners = vec![
             tokio::spawn(admin),
@@ -464,6 +463,25 @@ impl Parts {
             )),
         ]
     }
+}
+
+/// Browsers that the API has found to be somebody's, for whoever speaks RDP.
+fn desktops(broker: &Arc<rdp::RdpBroker>) -> Desktops {
+    let broker = broker.clone();
+    Desktops::new(move |visitor, socket| {
+        let broker = broker.clone();
+        async move {
+            let visitor = rdp::browser::Visitor {
+                principal: visitor.principal,
+                sign_in: visitor.sign_in,
+                checkout: visitor.checkout,
+                target: visitor.target,
+                peer: visitor.peer,
+                client: visitor.client,
+            };
+            broker.serve_browser(socket, visitor).await;
+        }
+    })
 }
 
 /// Counts what becomes of check-outs, for `/metrics`.

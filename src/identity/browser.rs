@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// How long a browser may take from the console to the target's host.
-const ON_THE_WAY: Span = Span::seconds(60);
+pub(super) const ON_THE_WAY: Span = Span::seconds(60);
 
 /// Somebody who has arrived at a target's host.
 pub struct Entered {
@@ -185,7 +185,10 @@ impl Identity {
         })
     }
 
-    async fn handed_over(&self, code: &str) -> Result<Option<(String, Handover)>, StoreError> {
+    pub(super) async fn handed_over(
+        &self,
+        code: &str,
+    ) -> Result<Option<(String, Handover)>, StoreError> {
         let Ok(code) = Secret::parse(code) else {
             return Ok(None);
         };

@@ -5,6 +5,7 @@
 
 mod bootstrap;
 pub mod browser;
+mod desktop;
 mod one_time;
 pub mod password;
 pub mod second;

@@ -15,7 +15,7 @@ use crate::{
         checkout::Checkout,
         ids::{CheckoutId, Code, UserId},
         name::{AccountName, TargetName, UserName},
-        permit::{Purpose, authorize, choose},
+        permit::{Permit, Purpose, authorize, choose},
         principal::{Principal, Scope},
         refusal::Refusal,
         target::{Address, Protocol},
@@ -79,10 +79,29 @@ impl Revealer {
         }
         shown
     }
+
+    /// Until when the holder of a check-out may open its desktop in a browser. Only a no is
+    /// written down: the session writes down itself.
+    pub async fn desktop(&self, by: &Principal, id: &CheckoutId) -> Result<Timestamp, Refusal> {
+        let Self(gate) = self;
+        let admitted = gate.admits_to_desktop(by, id).await;
+        if let Err(refusal) = &admitted {
+            let mut event =
+                AuditEvent::refused(gate.now(), "session.open", Actor::from(by), refusal);
+            event.checkout = Some(id.clone());
+            gate.note(event).await;
+        }
+        admitted.map(|(_, permit)| permit.until())
+    }
 }
 
 impl Gate {
-    async fn show_one_time(&self, by: &Principal, id: &CheckoutId) -> Result<WayIn, Refusal> {
+    /// A check-out of a desktop that admits its holder now.
+    async fn admits_to_desktop(
+        &self,
+        by: &Principal,
+        id: &CheckoutId,
+    ) -> Result<(Checkout, Permit), Refusal> {
         if !by.may(Scope::Request) {
             return Err(Refusal::NotAllowed("request"));
         }
@@ -90,11 +109,18 @@ impl Gate {
         let (target, account) = self.place(&checkout).await?;
         let now = self.now();
         let permit = authorize(Purpose::Connect, by, &checkout, &target, &account, 0, now)?;
-        if target.protocol != Protocol::Rdp {
-            let protocol = target.protocol;
-            let target = target.name;
-            return Err(Refusal::OtherProtocol { target, protocol });
+        match target.protocol {
+            Protocol::Rdp => Ok((checkout, permit)),
+            protocol => {
+                let target = target.name;
+                Err(Refusal::OtherProtocol { target, protocol })
+            }
         }
+    }
+
+    async fn show_one_time(&self, by: &Principal, id: &CheckoutId) -> Result<WayIn, Refusal> {
+        let (checkout, permit) = self.admits_to_desktop(by, id).await?;
+        let now = self.now();
         let address =
             self.ways_in().rdp.clone().ok_or_else(|| {
                 Refusal::Unsupported("RDP, because rdp.listen is not set".to_owned())

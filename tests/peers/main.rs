@@ -17,6 +17,7 @@ mod case;
 mod clients;
 mod console;
 mod console_pages;
+mod desktop;
 mod differential;
 mod hostile;
 mod lab;
@@ -31,6 +32,9 @@ mod people;
 mod prometheus;
 mod scene;
 mod screen;
+#[path = "../gateway/seen.rs"]
+#[allow(dead_code)]
+mod seen;
 mod sign_in;
 mod slow;
 #[path = "../gateway/sshd.rs"]

@@ -9,10 +9,12 @@ const dist = new URL("../dist/app/", import.meta.url).pathname;
 const sizes = new Map();
 
 for (const entry of readdirSync(dist, { recursive: true })) {
-  if (!/\.(js|css|svg)$/.test(entry)) continue;
+  if (!/\.(js|css|svg|wasm)$/.test(entry)) continue;
   const bytes = readFileSync(join(dist, entry));
+  // Of megabytes the last percent takes half a minute.
+  const quality = bytes.length > 2_000_000 ? 9 : 11;
   const small = brotliCompressSync(bytes, {
-    params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length },
+    params: { [constants.BROTLI_PARAM_QUALITY]: quality, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length },
   });
   sizes.set(entry, small.length);
   if (small.length < bytes.length) writeFileSync(join(dist, `${entry}.br`), small);

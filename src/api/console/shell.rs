@@ -45,8 +45,11 @@ const PAGES: &[&str] = &[
     "/me",
 ];
 
-/// The player runs WebAssembly, which no other page may.
+/// The player runs WebAssembly, and so does a desktop, which no other page may.
 const PLAYER: &str = "/recordings/{id}";
+const DESKTOP: &str = "/checkouts/{code}/desktop";
+
+const WASM: &str = " 'wasm-unsafe-eval'";
 
 /// Stands in the built page where each answer puts its number.
 const NONCE: &str = "__STYLE_NONCE__";
@@ -54,6 +57,7 @@ const NONCE: &str = "__STYLE_NONCE__";
 pub fn router() -> Router<Api> {
     let mut router = Router::new()
         .route(PLAYER, get(player))
+        .route(DESKTOP, get(desktop))
         .route("/assets/{name}", get(asset))
         .route("/icon.svg", get(icon));
     for page in PAGES {
@@ -64,14 +68,22 @@ pub fn router() -> Router<Api> {
 
 async fn index(State(api): State<Api>, headers: HeaderMap) -> Response {
     match console::file("index.html") {
-        Some(index) => dressed(index, ""),
+        Some(index) => dressed(index, "", ""),
         None => not_built(&api, &headers).await,
     }
 }
 
 async fn player(State(api): State<Api>, headers: HeaderMap) -> Response {
     match console::file("index.html") {
-        Some(index) => dressed(index, " 'wasm-unsafe-eval'"),
+        Some(index) => dressed(index, WASM, ""),
+        None => not_built(&api, &headers).await,
+    }
+}
+
+/// The pointers of a desktop are pictures that are drawn while it is open.
+async fn desktop(State(api): State<Api>, headers: HeaderMap) -> Response {
+    match console::file("index.html") {
+        Some(index) => dressed(index, WASM, " data:"),
         None => not_built(&api, &headers).await,
     }
 }
@@ -91,14 +103,14 @@ async fn icon(headers: HeaderMap) -> Response {
 }
 
 /// The page, with a number of its own for its styles.
-fn dressed(index: &File, scripts: &str) -> Response {
+fn dressed(index: &File, scripts: &str, pictures: &str) -> Response {
     let nonce = STANDARD.encode(entropy::<16>());
     let html = String::from_utf8_lossy(index.bytes).replace(NONCE, &nonce);
     // React writes to the style of an element by script, which is not the attribute that
     // `style-src` forbids. Mantine's own <style> elements carry the number.
     let policy = format!(
         "default-src 'none'; script-src 'self'{scripts}; style-src 'self' 'nonce-{nonce}'; \
-         img-src 'self'; font-src 'self'; connect-src 'self'; form-action 'self'; \
+         img-src 'self'{pictures}; font-src 'self'; connect-src 'self'; form-action 'self'; \
          base-uri 'none'; frame-ancestors 'none'"
     );
     let mut response = html.into_response();
@@ -192,7 +204,7 @@ mod tests {
         let application = include_str!("../../../web/src/shell/App.tsx");
         let known: Vec<String> = PAGES
             .iter()
-            .chain([&PLAYER])
+            .chain([&PLAYER, &DESKTOP])
             .flat_map(|it| served(it))
             .collect();
         let paths = application.split("<Route path=\"").skip(1);

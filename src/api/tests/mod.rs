@@ -3,6 +3,7 @@
 mod apply;
 mod checkouts;
 mod console;
+mod desktop;
 mod events;
 mod factors;
 mod people;
@@ -131,6 +132,7 @@ impl House {
             audit_key: "00".repeat(32).parse().unwrap(),
             ssh: Default::default(),
             identity_keys: Default::default(),
+            desktops: crate::api::desktop::Desktops::new(|_, _| async {}),
             scanner: Scanner::new(|_| async { Err::<Vec<_>, _>("nobody looks here") }),
             closing: Default::default(),
         });

@@ -257,7 +257,14 @@ async fn its_roles_are_those_of_the_person_now() {
 #[tokio::test]
 async fn every_page_runs_only_what_the_gateway_itself_sends() {
     let console = Console::new().await;
-    for path in ["/", "/checkouts/7K3F", "/admin/targets", "/recordings/01X"] {
+    let paths = [
+        "/",
+        "/checkouts/7K3F",
+        "/admin/targets",
+        "/recordings/01X",
+        "/checkouts/7K3F/desktop",
+    ];
+    for path in paths {
         let page = console.get(path, "").await.is(200);
         let policy = page.headers[header::CONTENT_SECURITY_POLICY]
             .to_str()
@@ -265,7 +272,9 @@ async fn every_page_runs_only_what_the_gateway_itself_sends() {
         assert!(policy.starts_with("default-src 'none'; "), "{policy}");
         assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
         let wasm = policy.contains("'wasm-unsafe-eval'");
-        assert!(!wasm || path.starts_with("/recordings/"), "{path}");
+        let runs_it = path.starts_with("/recordings/") || path.ends_with("/desktop");
+        assert!(!wasm || runs_it, "{path}");
+        assert!(!policy.contains("data:") || path.ends_with("/desktop"));
         let rest = policy.replace("'wasm-unsafe-eval'", "");
         assert!(
             !rest.contains("unsafe") && !rest.contains("http"),

@@ -179,6 +179,8 @@ const EXPECTED: &[(&str, &str, &str, &str)] = &[
         r#"{"to":"bob"}"#,
     ),
     ("POST", "/checkouts/{id}/rdp", "requester", ""),
+    ("POST", "/checkouts/{id}/desktop", "requester", ""),
+    ("GET", "/checkouts/{id}/desktop", "requester", ""),
     ("POST", "/checkouts/{id}/reveal", "revealer", ""),
     ("GET", "/sessions", "signed-in", ""),
     ("GET", "/sessions/{id}", "signed-in", ""),

@@ -5,10 +5,12 @@
 //! of the target towards the person, nor a channel that the check-out does not allow, nor a
 //! session unrecorded where the policy requires a recording.
 
+pub mod browser;
 mod bytes;
 mod capabilities;
 mod certificate;
 mod channels;
+mod cleanpath;
 mod client_info;
 mod clipboard;
 mod downward;
@@ -35,7 +37,12 @@ mod upward;
 
 use std::{fmt::Display, io, net::SocketAddr, time::Duration};
 
-use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
+use sspi::credssp::NStatusCode;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tracing::{debug, info};
 
@@ -43,10 +50,13 @@ use self::{
     knock::{Known, NotLetIn},
     protocol::{Failure, Protocols},
 };
-use super::{Arrival, Broker, Connection};
+use super::{Broker, Connection};
 use crate::{
     kill::{KillSwitch, Leashed},
-    model::{capability::Use, refusal::Refusal, session::Outcome, target::Protocol},
+    model::{
+        capability::Use, ids::CheckoutId, name::TargetName, principal::Principal, refusal::Refusal,
+        session::Outcome, target::Protocol,
+    },
     recording::{Content, Track},
     session::{Claim, Gate, Session},
     tls::Tls,
@@ -120,23 +130,33 @@ impl RdpBroker {
             }
         };
         arrival.signed_in();
-        self.lead(client, known, (requested, chosen), (peer, switch), arrival)
-            .await
+        let whither = Whither {
+            principal: known.principal.clone(),
+            checkout: known.checkout.clone(),
+            target: known.target.clone(),
+            peer,
+            client: known.workstation.clone(),
+        };
+        let door = Native {
+            client,
+            known,
+            chosen,
+        };
+        self.lead(door, whither, requested, switch).await
     }
 
     /// Somebody who is known, to where they want to go.
-    async fn lead(
+    async fn lead<D: Door>(
         &self,
-        mut client: Client,
-        known: Known,
-        (requested, chosen): (Protocols, Protocols),
-        (peer, switch): (SocketAddr, KillSwitch),
-        _arrival: Arrival,
+        door: D,
+        whither: Whither,
+        requested: Protocols,
+        switch: KillSwitch,
     ) -> io::Result<()> {
-        let session = match self.admit(&known, peer, switch).await {
+        let session = match self.admit(whither, switch).await {
             Ok(session) => session,
             Err(refusal) => {
-                knock::turn_away(&mut client, status::of(&refusal)).await;
+                door.turn_away(status::of(&refusal)).await;
                 return Ok(());
             }
         };
@@ -145,7 +165,7 @@ impl RdpBroker {
             Ok(track) => track,
             Err(refusal) => {
                 session.audit_refused("session.use", &refusal).await;
-                knock::turn_away(&mut client, status::of(&refusal)).await;
+                door.turn_away(status::of(&refusal)).await;
                 return Ok(());
             }
         };
@@ -162,21 +182,23 @@ impl RdpBroker {
                 }
                 nothing_shown(&session, track, &error).await;
                 session.close(Outcome::TargetFailed(error.to_string()));
-                knock::turn_away(&mut client, status).await;
+                door.turn_away(status).await;
                 return Ok(());
             }
         };
         // INVARIANT (P6): looked at once more, now that the streams are about to be joined.
         if let Err(refusal) = session.recheck().await {
             nothing_shown(&session, track, &refusal).await;
-            knock::turn_away(&mut client, status::of(&refusal)).await;
+            door.turn_away(status::of(&refusal)).await;
             return Ok(());
         }
-        let let_in = known.let_in(&mut client, chosen).await;
-        if let Err(error) = let_in {
-            nothing_shown(&session, track, &"the client went away").await;
-            return Err(error);
-        }
+        let client = match door.let_in().await {
+            Ok(client) => client,
+            Err(error) => {
+                nothing_shown(&session, track, &"the client went away").await;
+                return Err(error);
+            }
+        };
         relay::run(&session, client, requested, leg, track).await
     }
 
@@ -190,21 +212,16 @@ impl RdpBroker {
         Ok(track)
     }
 
-    async fn admit(
-        &self,
-        known: &Known,
-        peer: SocketAddr,
-        switch: KillSwitch,
-    ) -> Result<Session, Refusal> {
+    async fn admit(&self, whither: Whither, switch: KillSwitch) -> Result<Session, Refusal> {
         let claim = Claim {
             protocol: Protocol::Rdp,
-            target: known.target.to_string(),
+            target: whither.target.to_string(),
             account: None,
-            checkout: Some(known.checkout.clone()),
-            peer,
-            client: known.workstation.clone(),
+            checkout: Some(whither.checkout),
+            peer: whither.peer,
+            client: whither.client,
         };
-        let session = self.gate.admit(&known.principal, claim, switch).await?;
+        let session = self.gate.admit(&whither.principal, claim, switch).await?;
         if let Err(refusal) = session.permit().allows(Use::Desktop) {
             session.audit_refused("session.use", &refusal).await;
             return Err(refusal);
@@ -225,6 +242,45 @@ fn choose(offered: Protocols) -> Option<Protocols> {
     [Protocols::NLA_WITH_A_WORD, Protocols::NLA]
         .into_iter()
         .find(|known| offered.offers(*known))
+}
+
+/// Who goes where, once they are known.
+struct Whither {
+    principal: Principal,
+    checkout: CheckoutId,
+    target: TargetName,
+    peer: SocketAddr,
+    /// What their machine is called, cleaned.
+    client: String,
+}
+
+/// Where somebody waits for a yes or a no.
+trait Door {
+    type Client: AsyncRead + AsyncWrite + Send;
+
+    fn let_in(self) -> impl Future<Output = io::Result<Self::Client>> + Send;
+
+    fn turn_away(self, status: NStatusCode) -> impl Future<Output = ()> + Send;
+}
+
+/// A native client, inside CredSSP.
+struct Native {
+    client: Client,
+    known: Known,
+    chosen: Protocols,
+}
+
+impl Door for Native {
+    type Client = Client;
+
+    async fn let_in(mut self) -> io::Result<Client> {
+        self.known.let_in(&mut self.client, self.chosen).await?;
+        Ok(self.client)
+    }
+
+    async fn turn_away(mut self, status: NStatusCode) {
+        knock::turn_away(&mut self.client, status).await;
+    }
 }
 
 async fn within<T>(step: impl Future<Output = io::Result<T>>) -> io::Result<T> {

@@ -17,6 +17,10 @@ export function ByRdp({ checkout, account }: { checkout: Checkout; account: stri
   const of = account ? ` --account ${account}` : "";
   return (
     <Stack gap="sm" mt="md" align="stretch">
+      <Text size="sm">Here, without any client:</Text>
+      <Group>
+        <OpenDesktop code={checkout.code} />
+      </Group>
       {way ? (
         <>
           <Text size="sm">Computer</Text>
@@ -47,7 +51,7 @@ export function ByRdp({ checkout, account }: { checkout: Checkout; account: stri
             written down.
           </Text>
           <Group>
-            <Button leftSection={<Icon sign="key" size={16} />} loading={show.isPending} onClick={() => show.mutate(undefined)}>
+            <Button variant="default" leftSection={<Icon sign="key" size={16} />} loading={show.isPending} onClick={() => show.mutate(undefined)}>
               Show the way in
             </Button>
           </Group>
@@ -61,6 +65,21 @@ export function ByRdp({ checkout, account }: { checkout: Checkout; account: stri
         <CopyLine label="the command that shows the way in" text={`doorward rdp ${checkout.target_name}${of}`} />
       </div>
     </Stack>
+  );
+}
+
+/** An address of its own and a page of its own: no other one may run what draws a desktop. */
+function OpenDesktop({ code }: { code: string }) {
+  return (
+    <Button
+      component="a"
+      href={`/checkouts/${code}/desktop`}
+      target="_blank"
+      rel="noopener"
+      leftSection={<Icon sign="monitor" size={16} />}
+    >
+      Open in the browser
+    </Button>
   );
 }
 

@@ -23,6 +23,7 @@ const page = <K extends string>(load: () => Promise<Record<K, React.ComponentTyp
 const RequestPage = page(() => import("../request/RequestPage"), "RequestPage");
 const CheckoutPage = page(() => import("../checkout/CheckoutPage"), "CheckoutPage");
 const CheckoutsPage = page(() => import("../checkouts/CheckoutsPage"), "CheckoutsPage");
+const DesktopPage = page(() => import("../desktop/DesktopPage"), "DesktopPage");
 const GrantPage = page(() => import("../checkouts/GrantPage"), "GrantPage");
 const SessionsPage = page(() => import("../sessions/SessionsPage"), "SessionsPage");
 const RecordingsPage = page(() => import("../recordings/RecordingsPage"), "RecordingsPage");
@@ -67,29 +68,46 @@ export function App() {
         <SignInForm says="Sign in again to go on where you are; nothing you typed is lost." user={known.name} onDone={back} />
       </Modal>
       <Prove />
-      <Frame>
-        <Suspense fallback={<Reading />}>
-          <Routes>
-            <Route path="/" element={<Home />} />
-            <Route path="/request/:target?" element={<RequestPage />} />
-            <Route path="/checkouts" element={<CheckoutsPage />} />
-            <Route path="/checkouts/:code" element={<CheckoutPage />} />
-            <Route path="/grant" element={<GrantPage />} />
-            <Route path="/sessions" element={<SessionsPage />} />
-            <Route path="/recordings" element={<RecordingsPage />} />
-            <Route path="/sessions/:id/files" element={<FileLog />} />
-            <Route path="/search" element={<SearchPage />} />
-            <Route path="/recordings/:id" element={<RecordingPage />} />
-            <Route path="/audit" element={<AuditPage />} />
-            <Route path="/reports" element={<ReportsPage />} />
-            <Route path="/admin/:noun?" element={<AdminPage />} />
-            <Route path="/setup" element={<SetupPage />} />
-            <Route path="/notices" element={<OwnNotices />} />
-            <Route path="/me" element={<MePage />} />
-            <Route path="*" element={<NotFound />} />
-          </Routes>
-        </Suspense>
-      </Frame>
+      <Routes>
+        <Route
+          path="/checkouts/:code/desktop"
+          element={
+            <Suspense fallback={<Reading />}>
+              <DesktopPage />
+            </Suspense>
+          }
+        />
+        <Route path="*" element={<Pages />} />
+      </Routes>
     </MeProvider>
+  );
+}
+
+/** All that stands in the frame, with the way to everything else. */
+function Pages() {
+  return (
+    <Frame>
+      <Suspense fallback={<Reading />}>
+        <Routes>
+          <Route path="/" element={<Home />} />
+          <Route path="/request/:target?" element={<RequestPage />} />
+          <Route path="/checkouts" element={<CheckoutsPage />} />
+          <Route path="/checkouts/:code" element={<CheckoutPage />} />
+          <Route path="/grant" element={<GrantPage />} />
+          <Route path="/sessions" element={<SessionsPage />} />
+          <Route path="/recordings" element={<RecordingsPage />} />
+          <Route path="/sessions/:id/files" element={<FileLog />} />
+          <Route path="/search" element={<SearchPage />} />
+          <Route path="/recordings/:id" element={<RecordingPage />} />
+          <Route path="/audit" element={<AuditPage />} />
+          <Route path="/reports" element={<ReportsPage />} />
+          <Route path="/admin/:noun?" element={<AdminPage />} />
+          <Route path="/setup" element={<SetupPage />} />
+          <Route path="/notices" element={<OwnNotices />} />
+          <Route path="/me" element={<MePage />} />
+          <Route path="*" element={<NotFound />} />
+        </Routes>
+      </Suspense>
+    </Frame>
   );
 }
