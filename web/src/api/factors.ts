@@ -5,8 +5,9 @@ import { useQuery } from "@tanstack/react-query";
 import { api, told } from "./client";
 import type { Factors, Page, SignIn } from "./types";
 
+/** Looked up each time somebody is asked: they may have set one up elsewhere a moment ago. */
 export const useFactors = () =>
-  useQuery<Factors>({ queryKey: ["me", "factors"], queryFn: () => told(api.GET("/api/v1/me/factors")) });
+  useQuery<Factors>({ queryKey: ["me", "factors"], queryFn: () => told(api.GET("/api/v1/me/factors")), refetchOnMount: "always" });
 
 export const useSignIns = () =>
   useQuery<Page<SignIn>>({ queryKey: ["me", "sign-ins"], queryFn: () => told(api.GET("/api/v1/me/sign-ins")) });
